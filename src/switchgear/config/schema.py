@@ -1,0 +1,253 @@
+"""The configuration as structs: what may be written in the file, with defaults and units.
+
+`Duration` is written `250ms`, `2s`, `5m`, `1h` or a number of seconds; `Size` is `64KiB`, `16MiB`, `1GiB` or bytes.
+An unknown key or a wrong type is an error (`config.load`). Secrets are `Secret`, whose repr shows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from switchgear.config.values import Duration, Secret, Size
+
+Positive = Annotated[int, Meta(ge=1)]
+Weight = Annotated[float, Meta(ge=0)]
+Name = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Tls(_Section):
+    """Certificate chain and key of the gateway itself, PEM files."""
+
+    certificate: str
+    key: str
+    key_password: Secret | None = None
+
+
+class Drain(_Section):
+    """SIGTERM: readiness fails and answers say `connection: close` for `grace`; then no new connection; what is in flight may run until `deadline`."""
+
+    grace: Duration = Duration(0.5)
+    deadline: Duration = Duration(30.0)
+
+
+class Cors(_Section):
+    """Cross-origin requests from browsers. `origins: ["*"]` allows every one."""
+
+    origins: list[str] = []
+    max_age: Duration = Duration(600.0)
+
+
+class Server(_Section):
+    """The edge. body_limit caps a JSON body, upload_limit a multipart one held in memory or relayed (files);
+    body_timeout is how long a client may take to send its body."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    workers: Positive = 1
+    tls: Tls | None = None
+    drain: Drain = Drain()
+    cors: Cors = Cors()
+    body_limit: Size = Size(16 * 1024 * 1024)
+    upload_limit: Size = Size(512 * 1024 * 1024)
+    body_timeout: Duration = Duration(60.0)
+    max_in_flight: Positive = 10_000
+    backlog: Positive = 2048
+
+
+class State(_Section):
+    """Where workers share counters: `memory://` (one worker) or `redis://…`."""
+
+    url: str = "memory://"
+
+
+class Database(_Section):
+    url: str = "sqlite:///switchgear.db"
+
+
+class Limit(_Section):
+    """A limit as DESIGN §5 has it. Read and checked; enforced by a later release, and `check` says so."""
+
+    resource: Literal["requests", "input_tokens", "output_tokens", "tokens", "concurrent", "cost"]
+    capacity: Annotated[int, Meta(ge=0)]
+    window: Any = None
+    hard: bool = True
+    fail: Literal["open", "closed"] = "open"
+
+
+class Budget(_Section):
+    usd: Annotated[float, Meta(ge=0)]
+    window: Any = "month"
+    timezone: str = "UTC"
+    thresholds: list[float] = [0.5, 0.8, 1.0]
+
+
+class Credential(_Section):
+    """One API key at a provider. `name` is what logs and metrics show."""
+
+    value: Secret
+    name: str = ""
+    limits: list[Limit] = []
+
+
+class PoolSettings(_Section):
+    """Connections to one provider, per worker."""
+
+    max_connections: Positive = 1024
+    max_waiters: Positive = 4096
+    idle: Duration = Duration(60.0)
+    max_age: Duration = Duration(600.0)
+
+
+class ProviderTls(_Section):
+    """verify: false only for tests. ca: PEM bundle besides the system's. server_name: SNI and the name verified."""
+
+    verify: bool = True
+    ca: str | None = None
+    server_name: str | None = None
+
+
+class Provider(_Section):
+    """An upstream. type: a row of `providers.registry`. credentials: keys as strings or `{value, name}`.
+
+    transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
+    headers: sent with every request. forward_headers: client headers passed on besides the built-in list.
+    """
+
+    type: str = "openai"
+    base_url: str | None = None
+    credentials: list[str | Credential] = []
+    api_version: str | None = None
+    transport: Literal["native", "httpx"] = "native"
+    proxy: str | None = None
+    http2: bool = False
+    headers: dict[str, str] = {}
+    forward_headers: list[str] = []
+    models: list[str] = []
+    pool: PoolSettings = PoolSettings()
+    tls: ProviderTls = ProviderTls()
+
+
+class TargetEntry(_Section):
+    """One target of a model. Lower tiers are tried first; within a tier the weight is the share."""
+
+    provider: Name
+    model: Name
+    tier: Annotated[int, Meta(ge=0, le=100)] = 0
+    weight: Weight = 1.0
+
+
+class Timeouts(_Section):
+    """connect: TCP and TLS. first_token: request sent to first byte of the body. idle: between bytes of it. total: all attempts."""
+
+    connect: Duration = Duration(5.0)
+    first_token: Duration = Duration(60.0)
+    idle: Duration = Duration(60.0)
+    total: Duration = Duration(600.0)
+
+
+class Retries(_Section):
+    """attempts and budget (time until the last attempt may start) for the whole request, failover included.
+
+    backoff: first wait before the same target is tried again, doubled each time, drawn uniformly from 0 to that ("full jitter"), at most `max_backoff`.
+    """
+
+    attempts: Annotated[int, Meta(ge=1, le=20)] = 3
+    budget: Duration = Duration(20.0)
+    backoff: Duration = Duration(0.25)
+    max_backoff: Duration = Duration(8.0)
+
+
+class Breaker(_Section):
+    """A target that failed `failures` times in a row is left out for `open`, doubled with each further failure up to `max_open`."""
+
+    failures: Positive = 5
+    open: Duration = Duration(5.0)
+    max_open: Duration = Duration(60.0)
+
+
+class Routing(_Section):
+    objective: Literal["cost", "latency", "reliability", "fairness", "balanced"] | None = None
+    policies: list[Any] | None = None
+
+
+class Model(_Section):
+    """A name clients use and the targets that serve it."""
+
+    targets: Annotated[list[TargetEntry], Meta(min_length=1)]
+    routing: Routing = Routing()
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    breaker: Breaker = Breaker()
+
+
+class Key(_Section):
+    """A virtual key. models: names or prefixes ending in `*`."""
+
+    name: Name
+    value: Secret
+    models: list[str] = ["*"]
+    limits: list[Limit] = []
+    budget: Budget | None = None
+
+
+class Jwt(_Section):
+    """Bearer tokens as JWTs. Keys by `jwks_url` (fetched and cached) or inline: `secret` (HS*) or `public_keys` (PEM by kid).
+
+    models_claim: claim with the list of allowed models; a token without it may use `models`.
+    """
+
+    algorithms: list[Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]]
+    issuer: str | None = None
+    audience: str | list[str] | None = None
+    jwks_url: str | None = None
+    secret: Secret | None = None
+    public_keys: dict[str, str] = {}
+    leeway: Duration = Duration(30.0)
+    refresh: Duration = Duration(300.0)
+    subject_claim: str = "sub"
+    models_claim: str = "models"
+    models: list[str] = ["*"]
+
+
+class Auth(_Section):
+    """mode `keys` (virtual keys, and JWTs if `jwt` is given) or `none`, which a non-loopback address takes only with `confirm_public`."""
+
+    mode: Literal["keys", "none"] = "keys"
+    jwt: Jwt | None = None
+    confirm_public: bool = False
+
+
+class Logging(_Section):
+    """level and the share of requests that get an access line (0: off, 1: all)."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    access: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    format: Literal["json", "console"] = "json"
+
+
+class Config(_Section):
+    """The whole file."""
+
+    server: Server = Server()
+    state: State = State()
+    database: Database = Database()
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    keys: list[Key] = []
+    auth: Literal["none", "keys"] | Auth = Auth()
+    default_provider: str | None = None
+    defaults: Model | None = None
+    logging: Logging = Logging()
+    organizations: list[Any] = field(default_factory=list)
+    projects: list[Any] = field(default_factory=list)
+    users: list[Any] = field(default_factory=list)
+    limits: list[Any] = field(default_factory=list)
+    prices: dict[str, Any] = field(default_factory=dict)
+    unknown_price: Any = None
+    ledger: Any = None

@@ -1,0 +1,61 @@
+"""Values with a unit, and values that must not be seen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)?")
+_SIZE_UNITS = {None: 1, "B": 1, "KB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
+
+
+class Duration(float):
+    """Seconds, written `250ms`, `2s`, `5m`, `1h`, `1d` or as a number of seconds."""
+
+    @classmethod
+    def parse(cls, value: Any) -> Duration:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError("expected a duration such as 250ms, 2s or 5m")
+        if isinstance(value, str):
+            found = _DURATION.fullmatch(value.strip())
+            if not found:
+                raise ValueError(f"expected a duration such as 250ms, 2s or 5m, got {value!r}")
+            seconds = float(found[1]) * _DURATION_UNITS[found[2]]
+        else:
+            seconds = float(value)
+        if not 0 <= seconds < float("inf"):
+            raise ValueError("expected a duration of zero or more")
+        return cls(seconds)
+
+
+class Size(int):
+    """Bytes, written `64KiB`, `16MiB`, `1GiB`, `10MB` or as a number of bytes."""
+
+    @classmethod
+    def parse(cls, value: Any) -> Size:
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(value)
+        found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if not found:
+            raise ValueError(f"expected a size such as 64KiB or 16MiB, got {value!r}")
+        return cls(int(float(found[1]) * _SIZE_UNITS[found[2]]))
+
+
+class Secret(str):
+    """A string whose repr and str in a format show nothing; `reveal()` gives the plain value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> str:
+        return "***"
+
+    def reveal(self) -> str:
+        return str.__str__(self)

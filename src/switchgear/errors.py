@@ -1,0 +1,190 @@
+"""Every exception Switchgear raises, as one tree.
+
+    SwitchgearError
+    ├── ConfigError              the configuration is wrong: names file, line and key
+    ├── ClientDisconnected       the caller left; nobody reads the answer
+    └── GatewayError             has an HTTP status and the wire fields `type`, `code`, `param`
+        ├── InvalidRequest           400
+        ├── AuthenticationFailed     401
+        ├── PermissionDenied         403
+        ├── NotFound                 404
+        ├── MethodNotAllowed         405
+        ├── RequestTimeout           408  the client sent its body too slowly
+        ├── PayloadTooLarge          413
+        ├── UnsupportedMediaType     415
+        ├── Overloaded               503  our own limits; carries Retry-After
+        └── UpstreamError            something went wrong behind us
+            ├── UpstreamRejected         the upstream answered with an error status
+            ├── UpstreamUnreachable      502  no connection, TLS or DNS failure, closed before an answer
+            ├── UpstreamProtocolError    502  what it sent is not HTTP, not JSON, or stops half-way
+            └── UpstreamTimeout          504  names the phase: connect, first_token, idle, total
+
+`type` and `code` are OpenAI's, as recorded from its API; `server/` renders them in the dialect of the endpoint.
+Messages are for the caller: they never hold a secret, an upstream address or a stack trace.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Phase = Literal["connect", "first_token", "idle", "total"]
+
+
+class SwitchgearError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(SwitchgearError):
+    """A configuration that cannot be used.
+
+    `file`, `line` (1-based) and `key` (dotted path, `models.smart.targets[0].weight`) say where, where known.
+    """
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None, key: str | None = None):
+        self.message, self.file, self.line, self.key = message, file, line, key
+        place = f"{file or 'configuration'}{f':{line}' if line else ''}"
+        super().__init__(f"{place}: {f'{key}: ' if key else ''}{message}")
+
+
+class ClientDisconnected(SwitchgearError):
+    """The caller closed its connection."""
+
+
+class GatewayError(SwitchgearError):
+    """An error with a place in the HTTP answer.
+
+    `retry_after_s` becomes `Retry-After` (whole seconds, rounded up).
+    """
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        status: int | None = None,
+        type: str | None = None,
+        retry_after_s: float | None = None,
+    ):
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+        if type is not None:
+            self.type = type
+
+
+class InvalidRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class AuthenticationFailed(GatewayError):
+    status = 401
+    type = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class PermissionDenied(GatewayError):
+    status = 403
+    type = "invalid_request_error"
+    code = "permission_denied"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "invalid_request_error"
+    code = "unknown_url"
+
+
+class MethodNotAllowed(GatewayError):
+    """`allow` lists the methods that the path takes, for the `Allow` header."""
+
+    status = 405
+    type = "invalid_request_error"
+    code = "method_not_supported"
+
+    def __init__(self, message: str, *, allow: str):
+        super().__init__(message)
+        self.allow = allow
+
+
+class RequestTimeout(GatewayError):
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+
+class PayloadTooLarge(GatewayError):
+    status = 413
+    type = "invalid_request_error"
+    code = "request_too_large"
+
+
+class UnsupportedMediaType(GatewayError):
+    status = 415
+    type = "invalid_request_error"
+    code = "unsupported_media_type"
+
+
+class Overloaded(GatewayError):
+    status = 503
+    type = "server_error"
+    code = "overloaded"
+
+
+class UpstreamError(GatewayError):
+    """`answered` tells whether the upstream sent any byte of an answer: if it did not, another try is safe."""
+
+    status = 502
+    type = "server_error"
+    code = "upstream_error"
+    answered = False
+
+
+class UpstreamRejected(UpstreamError):
+    """The upstream's own error answer: `status` as it sent it, `body` the raw bytes, `headers` as received."""
+
+    answered = True
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        message: str = "The upstream refused the request.",
+        retry_after_s: float | None = None,
+    ):
+        super().__init__(message, status=status, retry_after_s=retry_after_s)
+        self.headers = headers
+        self.body = body
+
+
+class UpstreamUnreachable(UpstreamError):
+    code = "upstream_unreachable"
+
+
+class UpstreamProtocolError(UpstreamError):
+    code = "upstream_protocol_error"
+    answered = True
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+    type = "timeout"
+    code = "upstream_timeout"
+
+    def __init__(self, phase: Phase, after_s: float):
+        super().__init__(f"The upstream did not answer in time: {phase} timeout after {after_s:g} s.")
+        self.phase = phase
+        self.after_s = after_s
+        self.answered = phase == "idle"

@@ -1,0 +1,28 @@
+"""The compiled modules: what runs per request and per streamed event. Sources in ext/, stubs and documentation here.
+
+_client   the upstream HTTP/1.1 client and its keep-alive pool
+_http1    message heads and chunked bodies, for the client and the simulator
+_peek     find a few fields in a JSON body in one pass; replace them by splicing
+_sse      event streams: parser and rewriter
+_score    choosing among targets
+_metrics  counters in memory shared by the workers
+
+Importing this package imports none of them; a module that was not built fails where it is imported, with what to do.
+"""
+
+from importlib.util import find_spec
+
+MODULES = ("_client", "_http1", "_metrics", "_peek", "_score", "_sse")
+
+
+def require() -> None:
+    """Fail loudly when a compiled module is missing.
+
+    Raises ImportError, naming the modules and the command that builds them.
+    """
+    missing = [name for name in MODULES if find_spec(f"{__name__}.{name}") is None]
+    if missing:
+        raise ImportError(
+            f"switchgear.hotpath: not built: {', '.join(missing)}. Switchgear has no slow path to fall back on: "
+            "run `make build` in the source tree, or install the wheel for this platform."
+        )

@@ -1,0 +1,167 @@
+"""What every layer shares: endpoints, principals, targets, decisions, usage, and the context of one request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from switchgear.hotpath._peek import Request as Peeked
+
+Headers = list[tuple[bytes, bytes]]
+Dialect = Literal["openai", "anthropic", "gemini"]
+BodyKind = Literal["none", "json", "multipart", "stream"]
+
+
+class Endpoint(Struct, frozen=True):
+    """One client endpoint: what its body is and how its answer streams.
+
+    name: label in metrics and logs (`chat.completions`). path: below the provider's base URL (`/chat/completions`).
+    body: `json` and `multipart` are read whole (up to the cap), `stream` is relayed as it comes, `none` has no body.
+    required: top-level fields that must be there. sse: `chat`, `responses` or `opaque`, see `hotpath._sse`.
+    models: the request names a model; without it the provider is chosen by header or default.
+    """
+
+    name: str
+    path: str
+    body: BodyKind = "json"
+    required: tuple[str, ...] = ()
+    sse: Literal["chat", "responses", "opaque"] = "opaque"
+    asks_usage: bool = False
+    models: bool = True
+    dialect: Dialect = "openai"
+
+
+class Principal(Struct, frozen=True):
+    """Who asks. `name` is what logs and metrics show; `models` None means every model.
+
+    kind: `key` (virtual key), `jwt`, or `anonymous` under `auth: none`. prefix: the key's first characters, for logs.
+    """
+
+    name: str
+    kind: Literal["key", "jwt", "anonymous"]
+    models: frozenset[str] | None = None
+    patterns: tuple[str, ...] = ()
+    prefix: str = ""
+
+    def may_use(self, model: str) -> bool:
+        """Whether `model` (the name clients use) is allowed; patterns end in `*`."""
+        if self.models is None or model in self.models:
+            return True
+        return any(model.startswith(pattern) for pattern in self.patterns)
+
+
+class Usage(Struct):
+    """Tokens by class, as the upstream counted them; `estimated` when we did."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+
+class Target(Struct, frozen=True):
+    """One model at one provider, in a tier with a weight. `name` is `provider/model`."""
+
+    provider: str
+    model: str
+    tier: int = 0
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+class Reply(Protocol):
+    """How an answer leaves: the ASGI edge, or a collector when embedded. Each call awaits back-pressure."""
+
+    started: bool
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """The complete answer at once."""
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Status and headers of a streamed answer."""
+
+    async def send(self, chunk: bytes) -> None:
+        """Some of its body."""
+
+    async def end(self) -> None:
+        """The end of its body."""
+
+
+class RequestContext:
+    """One client request on its way through the gateway. Filled stage by stage; read by settle, logs and metrics.
+
+    Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty otherwise.
+    """
+
+    __slots__ = (
+        "attempts",
+        "body",
+        "client_headers",
+        "content_type",
+        "credential",
+        "credential_name",
+        "dropped",
+        "endpoint",
+        "error",
+        "first_byte_at",
+        "method",
+        "model",
+        "path",
+        "peeked",
+        "principal",
+        "query",
+        "request_id",
+        "started_at",
+        "status",
+        "stream",
+        "target",
+        "token",
+        "usage",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        request_id: bytes,
+        started_at: float,
+        *,
+        method: str,
+        path: str,
+        query: bytes,
+        client_headers: Headers,
+        token: bytes,
+        content_type: bytes = b"",
+        body: bytes | AsyncIterator[bytes] = b"",
+    ):
+        self.endpoint = endpoint
+        self.request_id = request_id
+        self.started_at = started_at
+        self.method = method
+        self.path = path  # below the base URL, `/files/file-1/content`
+        self.query = query
+        self.client_headers = client_headers
+        self.token = token  # the bearer, for authentication only
+        self.content_type = content_type
+        self.body = body
+        self.principal: Principal | None = None
+        self.peeked: Peeked | None = None
+        self.model = ""  # the name the client used
+        self.stream = False
+        self.target: Target | None = None
+        self.credential: Any = None
+        self.credential_name = ""
+        self.attempts = 0
+        self.first_byte_at = 0.0
+        self.status = 0
+        self.error: BaseException | None = None
+        self.usage: Usage | None = None
+        self.dropped: list[str] | None = None
