@@ -1,0 +1,159 @@
+"""One worker process: builds a gateway from a configuration, swaps it for another on reload, and drains.
+
+A reload builds new objects beside the old ones and swaps one reference: requests in flight finish with what they began
+with. Upstreams whose settings did not change are kept, with their connections, breakers and credential states; those
+that are gone are closed when the last request that could use them has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from switchgear.auth.authenticator import Authenticator
+from switchgear.config.schema import Config
+from switchgear.config.watch import ConfigWatcher
+from switchgear.gateway import Gateway
+from switchgear.hotpath import require
+from switchgear.observability import logs
+from switchgear.observability.logs import AccessLog
+from switchgear.observability.metrics import Metrics
+from switchgear.providers.registry import provider_types
+from switchgear.routing.router import Router
+from switchgear.server.inflight import SWEEP_S, InFlight
+from switchgear.upstream.catalogue import Catalogue
+from switchgear.upstream.failover import Failover
+from switchgear.upstream.upstream import Upstream
+
+log = logs.get(__name__)
+
+
+class Worker:
+    """config: the validated configuration. path: the file it came from, watched for changes. run_dir: metrics of all workers."""
+
+    def __init__(self, config: Config, path: Path | None, run_dir: Path, worker_id: str):
+        require()
+        self.config = config
+        self.path = path
+        self.started = False
+        self.draining = False
+        self.metrics = Metrics(run_dir, worker_id)
+        self.upstreams: dict[str, Upstream] = {}
+        self.forwarded: frozenset[bytes] = frozenset()
+        self.gateway: Gateway
+        self.inflight: InFlight
+        self.catalogue: Catalogue
+        self._authenticator: Authenticator
+        self._router: Router | None = None
+        self._retiring: list[tuple[float, list[Upstream], Authenticator | None, Catalogue | None]] = []
+        self._watcher: ConfigWatcher | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Build everything in the running loop. Raises what makes the configuration unusable here."""
+        self.loop = asyncio.get_running_loop()
+        self.started = True
+        logs.configure(self.config.logging)
+        self.inflight = InFlight(self.loop, self.config.server.body_timeout)
+        await self._build(self.config)
+        self._sweep()
+        self._on_signal(signal.SIGUSR1, self.drain)
+        if self.path is not None:
+            self._watcher = ConfigWatcher(self.path, self._reloaded, known=provider_types())
+            self._watcher.start()
+            self._on_signal(signal.SIGHUP, self._watcher.reload)
+
+    async def stop(self) -> None:
+        """Close what is open. Requests have ended or their time is up."""
+        self.draining = True
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._watcher is not None:
+            await self._watcher.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.catalogue.stop()
+        await self._authenticator.stop()
+        for upstream in self.upstreams.values():
+            upstream.transport.abort()
+        self.metrics.close()
+
+    def drain(self) -> None:
+        """Not ready any more; answers from here on ask for their connection to be closed."""
+        self.draining = True
+
+    async def _build(self, config: Config) -> None:
+        types = provider_types()
+        previous = self.upstreams
+        upstreams = {}
+        for name, provider in config.providers.items():
+            old = previous.get(name)
+            same = old is not None and old.provider == provider
+            upstreams[name] = old if old is not None and same else Upstream(name, provider, types[provider.type], self.loop)
+        authenticator = Authenticator(config)
+        await authenticator.start()
+        router = Router(config, previous=self._router)
+        catalogue = Catalogue(config, upstreams, router.owned)
+        catalogue.start()
+        access = AccessLog(config.logging.access, self.metrics) if config.logging.access > 0 else None
+        gateway = Gateway(
+            self.loop, authenticator, router, Failover(self.loop, upstreams, self.metrics), self.metrics, access
+        )
+        gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
+        if self._router is not None:
+            self._retiring.append((self.loop.time(), gone, self._authenticator, self.catalogue))
+        self._router, self._authenticator, self.catalogue = router, authenticator, catalogue
+        self.config, self.upstreams, self.gateway = config, upstreams, gateway
+        self.forwarded = FORWARDED.union(*(upstream.forward for upstream in upstreams.values()))
+        self.inflight.body_timeout_s = config.server.body_timeout
+
+    async def _reloaded(self, config: Config) -> None:
+        await self._build(config)
+        logs.configure(config.logging)
+        log.info("configuration reloaded", providers=len(config.providers), models=len(config.models))
+
+    def _sweep(self) -> None:
+        """Every `SWEEP_S`: disconnects, slow bodies, upstream timeouts, idle connections, what a reload left behind."""
+        now = self.loop.time()
+        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
+        self.inflight.sweep(now)
+        for upstream in self.upstreams.values():
+            upstream.transport.sweep(now)
+        if self._retiring:
+            self._retire(now)
+
+    def _retire(self, now: float) -> None:
+        oldest = self.inflight.oldest()
+        left = []
+        for entry in self._retiring:
+            since, upstreams, authenticator, catalogue = entry
+            for upstream in upstreams:
+                upstream.transport.sweep(now)
+            if oldest is not None and oldest <= since:
+                left.append(entry)
+                continue
+            for upstream in upstreams:
+                upstream.transport.close()
+            self._spawn(authenticator.stop if authenticator else None, catalogue.stop if catalogue else None)
+        self._retiring = left
+
+    def _spawn(self, *stops: Callable[[], object] | None) -> None:
+        for stop in stops:
+            if stop is not None:
+                task = self.loop.create_task(stop())  # type: ignore[arg-type]  # both are coroutine functions
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _on_signal(self, number: signal.Signals, handler: Callable[[], None]) -> None:
+        try:
+            self.loop.add_signal_handler(number, handler)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a loop without signals
+            log.debug("signal not available", signal=number.name)
+
+
+# Client headers that go along to the upstream: they change the answer or carry the trace (TRANSLATION §17 lists those that never do).
+FORWARDED = frozenset(
+    (b"openai-beta", b"anthropic-beta", b"anthropic-version", b"idempotency-key", b"traceparent", b"tracestate")
+)
