@@ -47,8 +47,8 @@ fuzz: build $(VENV)/.develop ## the fuzzers of the compiled modules, a minute ea
 	for target in sse peek http1; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
 
 lock: $(VENV)/.develop ## resolve the requirements again
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --output-file requirements/runtime.lock requirements/runtime.in
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --output-file requirements/develop.lock requirements/develop.in
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements/runtime.lock requirements/runtime.in
+	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements/develop.lock requirements/develop.in
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist results src/switchgear/hotpath/*.so src/*.egg-info
