@@ -44,6 +44,8 @@ cdef extern from "sse.h" nogil:
         const uint8_t *model_end
         const uint8_t *usage
         const uint8_t *usage_end
+        const uint8_t *groq
+        const uint8_t *groq_end
         int error, finish, done, no_choices, edits
         sse_edit *edit
 
@@ -309,7 +311,8 @@ cdef class Rewriter:
             p = self._begin(p, end)
             if p == NULL:
                 return b""
-            end = self._held + self._length if self._length else end
+            if self._length:
+                end = p + self._length
         if self._length == 0:
             return self._relay(chunk, p, end)
         if not sse_find(&self._search, p, end):
@@ -522,6 +525,8 @@ cdef class Rewriter:
             self.model = cut_out(e.model, e.model_end)
         if e.usage != NULL:
             self.usage = cut_out(e.usage, e.usage_end)
+        elif e.groq != NULL and self.usage is None:
+            self.usage = cut_out(e.groq, e.groq_end)
         if e.finish:
             self.finished = True
         if e.done:

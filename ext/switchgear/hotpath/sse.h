@@ -239,6 +239,7 @@ typedef struct {
 typedef struct {
     const uint8_t *model, *model_end;  /* with quotes; NULL: none that is a string */
     const uint8_t *usage, *usage_end;  /* an object; NULL: none */
+    const uint8_t *groq, *groq_end;    /* the same, of `x_groq`: older streams of Groq have it only there */
     int error, finish, done, no_choices;
     int edits, too_many;
     sse_edit edit[SSE_EDITS];
@@ -335,25 +336,31 @@ static int sse_choices(json_t *j, sse_event *e)
     return r;
 }
 
-/* The value of `response`. */
-static int sse_response(json_t *j, sse_event *e)
+/* The value of `response`, or of `x_groq` (then only the usage in it is looked for). */
+static int sse_inner(json_t *j, sse_event *e, int groq)
 {
     int first = 1, r, model, usage;
     const uint8_t *value;
-    e->model = e->usage = NULL;
+    if (groq)
+        e->groq = NULL;
+    else
+        e->model = e->usage = NULL;
     if (j->at >= j->end || *j->at != '{')
         return json_value(j);
     if (json_enter(j, '{') < 0)
         return -1;
     while ((r = json_member(j, &first)) == 1) {
-        model = sse_named(j, "model", 5);
+        model = !groq && sse_named(j, "model", 5);
         usage = sse_named(j, "usage", 5);
         value = j->at;
         if (json_value(j) < 0)
             return -1;
         if (model)
             sse_model(e, value, j->at);
-        else if (usage)
+        else if (usage && groq) {
+            e->groq = *value == '{' ? value : NULL;
+            e->groq_end = j->at;
+        } else if (usage)
             sse_usage(e, value, j->at);
     }
     return r;
@@ -372,7 +379,7 @@ static int sse_read(sse_event *e, const uint8_t *begin, const uint8_t *end, int 
     json_t j;
     const uint8_t *comma, *name, *value;
     int first = 1, r, kept = 0, open = -1, cut, is_error = 0;
-    enum { OTHER, MODEL, USAGE, CHOICES, RESPONSE, TYPE, ERROR } member;
+    enum { OTHER, MODEL, USAGE, CHOICES, GROQ, RESPONSE, TYPE, ERROR } member;
     memset(e, 0, offsetof(sse_event, edit));
     json_init(&j, begin, end, SSE_DEPTH);
     if (json_enter(&j, '{') < 0)
@@ -387,10 +394,16 @@ static int sse_read(sse_event *e, const uint8_t *begin, const uint8_t *end, int 
         if (sse_named(&j, "error", 5))
             member = ERROR;
         else if (dialect == SSE_CHAT)
-            member = sse_named(&j, "model", 5) ? MODEL : sse_named(&j, "usage", 5) ? USAGE : sse_named(&j, "choices", 7) ? CHOICES : OTHER;
+            member = sse_named(&j, "choices", 7)  ? CHOICES
+                     : sse_named(&j, "model", 5)  ? MODEL
+                     : sse_named(&j, "usage", 5)  ? USAGE
+                     : sse_named(&j, "x_groq", 6) ? GROQ
+                                                  : OTHER;
         else if (dialect == SSE_RESPONSES)
             member = sse_named(&j, "response", 8) ? RESPONSE : sse_named(&j, "type", 4) ? TYPE : OTHER;
-        r = member == CHOICES ? sse_choices(&j, e) : member == RESPONSE ? sse_response(&j, e) : json_value(&j);
+        r = member == CHOICES                         ? sse_choices(&j, e)
+            : member == RESPONSE || member == GROQ ? sse_inner(&j, e, member == GROQ)
+                                                   : json_value(&j);
         if (r < 0)
             return -1;
         if (open >= 0) { /* a cut at the front takes the comma after it, and the blanks */
