@@ -10,7 +10,7 @@ from switchgear.hotpath._peek import peek_reply, peek_request, prepare
 TEXTS = {
     "ascii": 'The quick brown fox said "no", and jumped.\nThen it went on to other things, for a while at least. ',
     "cjk": "\u6211\u73fe\u5728\u90fd\u770b\u5be6\u6cc1\u4e0d\u73a9\u904a\u6232\uff0c\n",
-    "cyrillic": "\u0421\u044a\u0435\u0448\u044c \u0435\u0449\u0451 \u044d\u0442\u0438\u0445 \u0431\u0443\u043b\u043e\u043a. ",
+    "cyrillic": "\u0421\u044a\u0435\u0448\u044c \u0435\u0449\u0451 \u0431\u0443\u043b\u043e\u043a. ",
     "emoji": "hello \U0001f600 world \U0001f389 ",
 }
 
@@ -26,7 +26,10 @@ def chat(text: str, size: int) -> bytes:
 SMALL = json.dumps(
     {
         "model": "gpt-4.1-mini",
-        "messages": [{"role": "system", "content": "You are terse."}, {"role": "user", "content": "What is a load balancer? " * 4}],
+        "messages": [
+            {"role": "system", "content": "You are terse."},
+            {"role": "user", "content": "What is a load balancer? " * 4},
+        ],
         "max_tokens": 64,
         "temperature": 0.7,
         "stream": True,
@@ -53,7 +56,12 @@ def test_peek_64_kib_of_numbers(benchmark: BenchmarkFixture) -> None:
 
 def test_reply_700_bytes(benchmark: BenchmarkFixture) -> None:
     message = {"role": "assistant", "content": "word " * 80, "refusal": None}
-    body = {"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "choices": [{"index": 0, "message": message}]}
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "message": message}],
+    }
     sent = json.dumps({**body, "usage": {"prompt_tokens": 9, "completion_tokens": 80, "total_tokens": 89}}).encode()
     assert benchmark(peek_reply, sent).usage_start > 0
 

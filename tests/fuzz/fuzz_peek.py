@@ -15,6 +15,12 @@ SEEDS = [
 ]
 
 
+def check_refusal(error: PeekError, refused: reference.Refused | None) -> None:
+    assert refused is not None, f"refused without reason: {error}"
+    assert (error.code, error.param) == (refused.code, refused.param)
+    assert refused.position in (None, error.position)
+
+
 def one_input(data: bytes) -> None:
     max_depth = 8 if len(data) % 2 else 512
     try:
@@ -30,14 +36,12 @@ def one_input(data: bytes) -> None:
     refused = None
     try:
         wanted = reference.peek_request(data, max_depth)
-    except reference.Refused as error:
-        refused = error
+    except reference.Refused as why:
+        refused = why
     try:
         request = peek_request(data, max_depth)
-    except PeekError as error:
-        assert refused is not None, f"refused without reason: {error}"
-        assert (error.code, error.param) == (refused.code, refused.param)
-        assert refused.position in (None, error.position)
+    except PeekError as why:
+        check_refusal(why, refused)
         return
     assert refused is None, f"not refused: {refused}"
     assert wanted == {name: getattr(request, name) for name in REQUEST}

@@ -8,10 +8,12 @@ from tests.reference import sse as reference
 
 SEEDS = [
     b"\0\0\0\0" + b'data: {"model":"m","choices":[{"finish_reason":"stop"}],"usage":null}\n\ndata: [DONE]\n\n',
-    b"\1\7\3\1" + b'data: {"choices":[],"usage":{"a":1},"model":"m"}\r\n\r\n: hi\r\n\r\ndata: {"error":{"a":1}}\r\n\r\n',
-    b"\2\1\1\2" + b'event: response.completed\ndata: {"type":"response.completed","response":{"model":"m","usage":{}}}\n\n',
+    b"\1\7\3\1"
+    + b'data: {"choices":[],"usage":{"a":1},"model":"m"}\r\n\r\n: hi\r\n\r\ndata: {"error":{"a":1}}\r\n\r\n',
+    b"\2\1\1\2"
+    + b'event: response.completed\ndata: {"type":"response.completed","response":{"model":"m","usage":{}}}\n\n',
     b"\3\5\5\0" + b'\xef\xbb\xbfid: 1\rdata: {"usage":{},\rdata: "x_groq":{"usage":{}}}\r\revent: error\rdata: x\r\r',
-    b"\0\2\2\1" + "data: {\"content\":\"\u6211\U0001f600\",\"model\":\"m\"}\n\ndata: {\"model\":1".encode(),
+    b"\0\2\2\1" + 'data: {"content":"\u6211\U0001f600","model":"m"}\n\ndata: {"model":1'.encode(),
 ]
 NAMES = (None, b'"smart"', b'"m"')
 

@@ -1,7 +1,7 @@
 """Run a fuzz target: `python tests/fuzz/run.py sse --seconds 20` (or --count 100000).
 
-A target is a module fuzz_NAME.py with `one_input(data: bytes) -> None`, which raises AssertionError where our code and its
-reference disagree, and `SEEDS`. With atheris installed it is driven by coverage; without, by a seeded mutator, so that
+A target is a module fuzz_NAME.py with `one_input(data: bytes) -> None`, which raises AssertionError where our code and
+its reference disagree, and `SEEDS`. With atheris installed it is driven by coverage; without, by a seeded mutator, so that
 the same arguments give the same inputs. An input that fails is written to the current folder and printed.
 """
 
@@ -11,14 +11,19 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = [
-    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\r\n", b"\n\n", b" ", b"0", b"-", b".", b"e", b"\0", b"\xff",
-    b"\xc3", b"\xe6\x88\x91", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b"null", b"true", b"1e9", b"\\u0065", b"\\ud800", b"data:",
-    b"data: ", b"event: error\n", b": c\n", b"id: 1\n", b'"model":"x",', b'"usage":{},', b'"usage":null,', b'"error":{},',
-    b'"error":1,', b'"choices":[],', b'"finish_reason":"stop"', b"[DONE]", b'"n":1,', b'"stream":true,', b"Content-Length: 1\r\n",
+    b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\n", b"\r", b"\r\n", b"\n\n", b" ", b"0", b"-", b".", b"e",
+    b"\0", b"\xff",
+    b"\xc3", b"\xe6\x88\x91", b"\xf0\x9f\x98\x80", b"\xef\xbb\xbf", b"null", b"true", b"1e9", b"\\u0065", b"\\ud800",
+    b"data:",
+    b"data: ", b"event: error\n", b": c\n", b"id: 1\n", b'"model":"x",', b'"usage":{},', b'"usage":null,',
+    b'"error":{},',
+    b'"error":1,', b'"choices":[],', b'"finish_reason":"stop"', b"[DONE]", b'"n":1,', b'"stream":true,',
+    b"Content-Length: 1\r\n",
     b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 200 OK\r\n",
 ]  # fmt: skip
 
@@ -53,7 +58,7 @@ def report(name: str, data: bytes) -> None:
 
 
 def plainly(name: str, one_input: Callable[[bytes], None], seeds: list[bytes], args: argparse.Namespace) -> int:
-    """Inputs tried until time or count is up. An input that makes new behaviour cannot be told here, so seeds stay what they are."""
+    """How many inputs were tried until time or count was up. Without coverage no input can join the seeds."""
     rng = random.Random(args.seed)  # noqa: S311  # repeatable, not secret
     until = time.monotonic() + args.seconds
     tried = 0
@@ -78,14 +83,11 @@ def main() -> None:
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     module = importlib.import_module(f"tests.fuzz.fuzz_{args.target}")
-    try:
-        import atheris  # type: ignore[import-not-found]  # an extra
-    except ImportError:
-        atheris = None
-    if atheris is None or args.plain:
+    if args.plain or not find_spec("atheris"):
         tried = plainly(args.target, module.one_input, module.SEEDS, args)
         sys.stdout.write(f"fuzz_{args.target}: {tried} inputs, no disagreement\n")
         return
+    atheris = importlib.import_module("atheris")
     corpus = ROOT / "build" / "fuzz" / args.target
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(module.SEEDS):

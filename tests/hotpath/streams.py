@@ -1,6 +1,7 @@
 """Driving a parser or a rewriter with chunks, and the states to compare."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def expected(stream: bytes, dialect: int, model: bytes | None, hide: bool) -> tu
 
 def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:
     edges = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
-    return [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [stream[start:end] for start, end in pairwise(edges)]
 
 
 def cut_everywhere(stream: bytes) -> Iterator[list[bytes]]:
@@ -89,9 +90,13 @@ def _line(draw: st.DrawFn) -> bytes:
     if kind <= 6:
         line = draw(st.sampled_from([b"data: ", b"data:"])) + draw(st.sampled_from(_JSON))
     elif kind == 7:
-        line = draw(st.sampled_from([b"event: error", b"event: response.completed", b"event:ping", b"event", b"id: 7", b"id"]))
+        line = draw(
+            st.sampled_from([b"event: error", b"event: response.completed", b"event:ping", b"event", b"id: 7", b"id"])
+        )
     elif kind == 8:
-        line = draw(st.sampled_from([b": keep-alive", b":", b"retry: 10", b"unknown", b"database: 1", b"data", b"\xef\xbb\xbf"]))
+        line = draw(
+            st.sampled_from([b": keep-alive", b":", b"retry: 10", b"unknown", b"database: 1", b"data", b"\xef\xbb\xbf"])
+        )
     elif kind == 9:
         # One JSON text in two data lines.
         half = draw(st.sampled_from(_JSON)).split(b",", 1)
@@ -121,5 +126,7 @@ def streams(draw: st.DrawFn) -> bytes:
             elif what == 1:
                 stream[place] = draw(st.sampled_from(b'\n\r"{}[],:\\ x\xff\x80\xc3'))
             else:
-                stream[place:place] = draw(st.sampled_from([b"\n", b"\r", b"\r\n", b'"', b'"usage":{},', b'"model":"z",']))
+                stream[place:place] = draw(
+                    st.sampled_from([b"\n", b"\r", b"\r\n", b'"', b'"usage":{},', b'"model":"z",'])
+                )
     return bytes(stream[: draw(st.integers(0, len(stream)))]) if draw(st.integers(0, 3)) == 0 else bytes(stream)

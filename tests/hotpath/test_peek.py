@@ -12,9 +12,7 @@ from switchgear.hotpath import _peek
 from switchgear.hotpath._peek import PeekError, peek_reply, peek_request, prepare, splice
 from tests.reference import peek as reference
 
-REQUEST = ("model", "stream", "max_tokens", "n", "include_usage", "messages_kind", "messages_empty", "input_kind")
-REQUEST += ("prompt_kind", "model_start", "model_end", "stream_start", "stream_end", "stream_options_start")
-REQUEST += ("stream_options_end", "user_start", "user_end", "end", "empty")
+REQUEST = [name for name in dir(_peek.Request) if not name.startswith("_")]
 REPLY = [f"{name}_{side}" for name in ("model", "usage", "error", "choices") for side in ("start", "end")]
 
 
@@ -23,8 +21,8 @@ def compared(body: bytes, max_depth: int = 512) -> Any:
     refused: Any = None
     try:
         wanted = reference.peek_request(body, max_depth)
-    except reference.Refused as error:
-        refused = error
+    except reference.Refused as why:
+        refused = why
     try:
         reply = reference.peek_reply(body, max_depth)
     except reference.Refused:
@@ -157,7 +155,11 @@ def test_wrong_types(body: str, message: str, param: str) -> None:
 )
 def test_a_second_model_is_refused(body: bytes) -> None:
     error = compared(body)
-    assert (error.message, error.param, error.code) == ("Invalid body: 'model' is given twice.", "model", "duplicate_field")
+    assert (error.message, error.param, error.code) == (
+        "Invalid body: 'model' is given twice.",
+        "model",
+        "duplicate_field",
+    )
 
 
 def test_other_fields_given_twice() -> None:
@@ -186,12 +188,18 @@ def test_half_a_surrogate_pair() -> None:
         (b' "x"', "Expected an object, but got a string."),
         (b"{", "Found no name in double quotes where a member of an object should begin at line 1, column 2, byte 1."),
         (b'{"a":\n tru}', "Found something that is not a JSON value at line 2, column 2, byte 7."),
-        (b'{"a":1,}', "Found no name in double quotes where a member of an object should begin at line 1, column 8, byte 7."),
+        (
+            b'{"a":1,}',
+            "Found no name in double quotes where a member of an object should begin at line 1, column 8, byte 7.",
+        ),
         (b'{"a":1 "b"}', "Found no ',' or '}' after a member at line 1, column 8, byte 7."),
         (b'{"a":[1 2]}', "Found no ',' or ']' after an element at line 1, column 9, byte 8."),
         (b'{"a" 1}', "Found no ':' after the name of a member at line 1, column 6, byte 5."),
         (b'{"a":"b}', "Found a string that does not end at line 1, column 6, byte 5."),
-        (b'{"a":"\n"}', "Found a control character inside a string, which must be escaped at line 1, column 7, byte 6."),
+        (
+            b'{"a":"\n"}',
+            "Found a control character inside a string, which must be escaped at line 1, column 7, byte 6.",
+        ),
         (b'{"a":"\xff"}', "Found bytes that are not UTF-8 at line 1, column 7, byte 6."),
         (b'{"a":"\\x"}', "Found an escape that JSON does not have at line 1, column 7, byte 6."),
         (b'{"a":01}', "Found a number with a leading zero at line 1, column 6, byte 5."),
@@ -209,22 +217,40 @@ def test_what_is_not_json(body: bytes, hint: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '"\\u12"', '"\\u123g"', '"\\', '"\\"', '"\t"', '"\x7f"', "-", "-a", "1.", ".5", "1e", "1e+", "+1", "00", "-01", "0x1",
-        "1_0", "Infinity", "-Infinity", "nul", "nulll", "True", "'a'", "[1,]", "[,1]", "[", "]", "[}", "{]", "[[]", '{"a"}',
+        '"\\u12"', '"\\u123g"', '"\\', '"\\"', '"\t"', '"\x7f"', "-", "-a", "1.", ".5", "1e", "1e+", "+1", "00",
+        "-01", "0x1",
+        "1_0", "Infinity", "-Infinity", "nul", "nulll", "True", "'a'", "[1,]", "[,1]", "[", "]", "[}", "{]",
+        "[[]", '{"a"}',
         '{"a":}', "{1:2}", '{"a":1,,"b":2}', "/**/1", "1 2", "\x0b1", "\xa01", '"\ud7ff"', "1\0", "\0", '"\0"',
     ],
 )  # fmt: skip
 def test_grammar(text: str) -> None:
     """Alone, as a member, as an element; at the end of a body too."""
-    for body in (text, f'{{"a":{text}}}', f'{{"a":[{text}]}}', f'{{"a":{text}', f'{{{text}:1}}'):
+    for body in (text, f'{{"a":{text}}}', f'{{"a":[{text}]}}', f'{{"a":{text}', f"{{{text}:1}}"):
         compared(body.encode())
 
 
 def test_utf8_at_every_place() -> None:
     """Well- and malformed sequences at each offset of a block of 16 bytes, followed by text and by the string's end."""
-    sequences = [b"\xc3\xa9", b"\xe6\x88\x91", b"\xf0\x9f\x98\x80", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf"]
+    sequences = [
+        b"\xc3\xa9",
+        b"\xe6\x88\x91",
+        b"\xf0\x9f\x98\x80",
+        b"\xef\xbf\xbf",
+        b"\xf4\x8f\xbf\xbf",
+        b"\xed\x9f\xbf",
+    ]
     sequences += [b"\xc0\x80", b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80"]
-    sequences += [b"\xf5\x80\x80\x80", b"\xff", b"\x80", b"\xc3", b"\xe6\x88", b"\xf0\x9f\x98", b"\xc3\xc3\xa9", b"\xc3\xa9\x80"]
+    sequences += [
+        b"\xf5\x80\x80\x80",
+        b"\xff",
+        b"\x80",
+        b"\xc3",
+        b"\xe6\x88",
+        b"\xf0\x9f\x98",
+        b"\xc3\xc3\xa9",
+        b"\xc3\xa9\x80",
+    ]
     for sequence in sequences:
         try:
             sequence.decode()
@@ -345,7 +371,9 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT | st.just("include_usage"), inner, max_size=4),
     max_leaves=8,
 )
-_NAMES = st.sampled_from([*reference.ACTED_ON, "usage", "choices", "error", "Model", "mod\\u0065l", "x"]) | st.text("admelnoMODEL_ \xe9\u6211", max_size=8)
+_NAMES = st.sampled_from([*reference.ACTED_ON, "usage", "choices", "error", "Model", "mod\\u0065l", "x"]) | st.text(
+    "admelnoMODEL_ \xe9\u6211", max_size=8
+)
 
 
 @st.composite
@@ -353,7 +381,9 @@ def bodies(draw: st.DrawFn) -> bytes:
     """Objects with the fields among others, their names once or more often; some of them mutated."""
     parts = []
     for _ in range(draw(st.integers(0, 6))):
-        value = json.dumps(draw(_VALUES), ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, None, 1])))
+        value = json.dumps(
+            draw(_VALUES), ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, None, 1]))
+        )
         parts.append(f'"{draw(_NAMES)}":{value}'.encode("utf-8", "surrogatepass"))
     text = bytearray(draw(st.sampled_from([b"", b" ", b"\n"])) + b"{" + b" , ".join(parts) + b"}")
     for _ in range(draw(st.sampled_from([0, 0, 1, 2]))):
@@ -364,7 +394,9 @@ def bodies(draw: st.DrawFn) -> bytes:
         elif what == 1:
             text[place] = draw(st.integers(0, 255))
         elif what == 2:
-            text[place:place] = draw(st.sampled_from([b'"', b"{", b"]", b",", b"\\", b"0", b"-", b"\xf0\x9f\x98\x80", b"e", b"."]))
+            text[place:place] = draw(
+                st.sampled_from([b'"', b"{", b"]", b",", b"\\", b"0", b"-", b"\xf0\x9f\x98\x80", b"e", b"."])
+            )
         else:
             del text[place:]
         if not text:

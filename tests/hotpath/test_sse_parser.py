@@ -72,7 +72,9 @@ def test_recorded_cases(recordings: Path) -> None:
         stream = b"".join(chunks)
         events = [(event.get("event", ""), event["data"].encode(), event.get("id")) for event in case["events"]]
         flushed = [(e.get("event", ""), e["data"].encode(), e.get("id")) for e in case.get("llm_expected", [])]
-        splits = cut_everywhere(stream) if len(stream) < 500 else iter([[stream], cut(stream, range(0, len(stream), 7))])
+        splits = (
+            cut_everywhere(stream) if len(stream) < 500 else iter([[stream], cut(stream, range(0, len(stream), 7))])
+        )
         for split in [chunks, *splits]:
             assert parsed(split, flush=False) == events, case["name"]
             if flushed:

@@ -48,7 +48,10 @@ def test_a_part_is_held_back() -> None:
 
 def test_model_is_put_in_place() -> None:
     assert relay(ROLE + STOP + DONE, model=b'"smart"') == (ROLE + STOP).replace(b"m-1", b"smart") + DONE
-    assert relay(b'data: { "choices": [] , "model" : "" }\n\n', model=b'"s"') == b'data: { "choices": [] , "model" : "s" }\n\n'
+    assert (
+        relay(b'data: { "choices": [] , "model" : "" }\n\n', model=b'"s"')
+        == b'data: { "choices": [] , "model" : "s" }\n\n'
+    )
     assert relay(b'data: {"model":null}\n\n', model=b'"s"') == b'data: {"model":null}\n\n'
     assert relay(b'data: {"x":{"model":"m"}}\n\n', model=b'"s"') == b'data: {"x":{"model":"m"}}\n\n'
     assert relay(b'data: {"model":"a","model":"b"}\n\n', model=b'"s"') == b'data: {"model":"s","model":"s"}\n\n'
@@ -313,10 +316,14 @@ def test_recorded_streams_come_back_as_they_are(recordings: Path) -> None:
         rewriter = Rewriter(dialect)
         assert rewriter.feed(body) is body, name
         assert rewriter.flush() == b"", name
-        assert rewriter.done is (b"[DONE]" in body or b'"type":"response.completed"' in body.replace(b'": "', b'":"')), name
+        assert rewriter.done is (
+            b"[DONE]" in body or b'"type":"response.completed"' in body.replace(b'": "', b'":"')
+        ), name
         assert name not in views or (rewriter.usage is not None) is (views[name].get("usage") is not None), name
         for size in (1, 7, 1000):
-            assert rewritten([body[i : i + size] for i in range(0, len(body), size)], dialect, None, False)[0] == body, name
+            assert (
+                rewritten([body[i : i + size] for i in range(0, len(body), size)], dialect, None, False)[0] == body
+            ), name
 
 
 def test_recorded_streams_against_the_reference(recordings: Path) -> None:
