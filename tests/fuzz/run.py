@@ -1,8 +1,8 @@
 """Run a fuzz target: `python tests/fuzz/run.py sse --seconds 20` (or --count 100000).
 
 A target is a module fuzz_NAME.py with `one_input(data: bytes) -> None`, which raises AssertionError where our code and
-its reference disagree, and `SEEDS`. With atheris installed it is driven by coverage; without, by a seeded mutator, so that
-the same arguments give the same inputs. An input that fails is written to the current folder and printed.
+its reference disagree, and `SEEDS`. With atheris installed it is driven by coverage; without, by a seeded mutator, so
+that the same arguments give the same inputs. An input that fails is written to the current folder and printed.
 """
 
 import argparse

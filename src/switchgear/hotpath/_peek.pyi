@@ -20,10 +20,11 @@ class Request:
     """What `peek_request` found. Spans are byte offsets into the body; -1 where the field is absent.
 
     model_start/model_end: span of the model's JSON string, quotes included.
-    kinds of messages, input, prompt: first byte of the value (ord of `[`, `{`, `"`, digit, `t`, `f`, `n`), 0 when absent.
+    kinds of messages, input, prompt: first byte of the value (ord of `[`, `{`, `"`, digit, `-`, `t`, `f`,
+        `n`), 0 when absent.
     messages_empty: `messages` is an array without elements.
-    max_tokens: the promise of output tokens: max_completion_tokens, else max_output_tokens, else max_tokens; -1 when all
-        are absent, null or negative (the upstream will say so). 5.0 counts as 5; beyond 2**31-1 is 2**31-1.
+    max_tokens: the promise of output tokens: max_completion_tokens, else max_output_tokens, else max_tokens; -1 when
+        all are absent, null or negative (the upstream will say so). 5.0 counts as 5; beyond 2**31-1 is 2**31-1.
     n: number of choices, 1 when absent, null or less than 1.
     include_usage: `stream_options.include_usage` is true. stream_options_start/end: span of its value, -1 when null.
     stream, user: null counts as absent.
@@ -54,8 +55,8 @@ def peek_request(body: bytes, max_depth: int = 512) -> Request:
     """Find the fields. Names written with escapes count as what they stand for.
 
     max_depth: levels of nesting allowed, 1 to 4096 (`ValueError`).
-    Raises `PeekError`: not JSON, not an object, wrong type of a field above, a field above given twice; `model` together
-    with the same name in other letter case counts as given twice, since some servers match names in any case.
+    Raises `PeekError`: not JSON, not an object, wrong type of a field above, a field above given twice; `model`
+    together with the same name in other letter case counts as given twice: some servers match names in any case.
     """
 
 class Reply:

@@ -27,7 +27,7 @@ class Parser:
         """At end of input: a pending block with data is dispatched (TRANSLATION §20)."""
 
 # What ends a stream well, and where model, usage and errors stand in an event.
-CHAT: int        # chat/completions and completions: `data: [DONE]`, `choices[].finish_reason`, `usage`, `model` at top level
+CHAT: int        # chat/completions and completions: `[DONE]`, `choices[].finish_reason`; `usage`, `model` at top level
 RESPONSES: int   # responses: `response.completed|incomplete|failed`, model and usage inside `response`
 OPAQUE: int      # anything else (audio, images): events relayed, nothing read but `error` and [DONE]
 
@@ -41,8 +41,8 @@ class Rewriter:
     max_event_bytes: a longer event, its line ends counted, raises `ValueError`, and so does every call after that.
 
     Changed regardless: a leading BOM goes; an event without data (none, or blanks only) goes, since an OpenAI client
-    fails on it (TRANSLATION §7.2), but comments in it stay; after an `id` line blank lines and comments go as well, since
-    such a client then takes each for an empty event; an event with a line that ends in CR alone is written with LF;
+    fails on it (TRANSLATION §7.2), but comments in it stay; after an `id` line blank lines and comments go as well,
+    since such a client then takes each for an empty event; an event with a line that ends in CR alone is written with LF;
     bytes that are not UTF-8 become U+FFFD (TRANSLATION §20); whatever follows the end (`done`) goes.
     An event is only ever edited when its data is a JSON object (strict, at most 512 levels deep, at most 16 places to
     edit); it is left as it is when it is an error. Names with escapes in them are not recognised.
