@@ -42,8 +42,8 @@ class Rewriter:
 
     Changed regardless: a leading BOM goes; an event without data (none, or blanks only) goes, since an OpenAI client
     fails on it (TRANSLATION §7.2), but comments in it stay; after an `id` line blank lines and comments go as well,
-    since such a client then takes each for an empty event; an event with a line that ends in CR alone is written with LF;
-    bytes that are not UTF-8 become U+FFFD (TRANSLATION §20); whatever follows the end (`done`) goes.
+    since such a client then takes each for an empty event; an event with a line that ends in CR alone is written
+    with LF; bytes that are not UTF-8 become U+FFFD (TRANSLATION §20); whatever follows the end (`done`) goes.
     An event is only ever edited when its data is a JSON object (strict, at most 512 levels deep, at most 16 places to
     edit); it is left as it is when it is an error. Names with escapes in them are not recognised.
     A part of an event is held back until its end has arrived, so that a stream that breaks off can be closed with an
