@@ -21,7 +21,7 @@ Answers that are errors
     error-in-200      status 200 and an error in the body, as OpenRouter answers
     error-event=N     after N events, an error event; then the end, without [DONE]
 
-The connection. N counts events of a stream; in an answer that is not a stream the fault strikes half-way through the body.
+The connection. N counts events of a stream; an answer that is not a stream is struck half-way through its body.
     reset-before-headers, reset-after-headers, reset-mid-stream=N      TCP RST
     stall-before-headers, stall-after-headers, stall-mid-stream=N      nothing more, until the client leaves
     close-mid-stream=N      the body ends properly, without what should have followed

@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from switchgear.errors import GatewayError
 from switchgear.simulator.answer import error_answer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from switchgear.simulator.service import Service
 
 _log = logging.getLogger(__name__)
+_FAILED = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _MAX_PIPELINED_BYTES = 256 * 1024
 _WRITE_BUFFER_BYTES = 256 * 1024
 
@@ -61,9 +62,8 @@ class Connection(asyncio.Protocol):
     # -- asyncio ---------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_server makes
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class does not inherit from it
+        self._transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self._service.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             self._script, self._streaming = service.script(head, body, record)
         except Exception:
             _log.exception("simulator: request %d failed", record.number)
-            self._transport.write(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self._transport.write(_FAILED)
             self._end(close=True)
             return
         self._advance()

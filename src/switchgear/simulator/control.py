@@ -1,4 +1,6 @@
-"""The control API, on the same port below `/_sim/`. It asks for no key and shows what clients sent: for tests, not for the world.
+"""The control API, on the same port below `/_sim/`.
+
+It asks for no key and shows what clients sent, credentials included: for tests, not for the world.
 
 GET, PUT, DELETE faults   the fault rules (`faults`)
 GET, DELETE requests      the last requests (`journal`)

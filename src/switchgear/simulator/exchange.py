@@ -80,7 +80,19 @@ class Exchange:
     now: Unix time in whole seconds.
     """
 
-    __slots__ = ("base_model", "behaviour", "body", "form", "head", "json", "now", "number", "path_id", "settings", "store")
+    __slots__ = (
+        "base_model",
+        "behaviour",
+        "body",
+        "form",
+        "head",
+        "json",
+        "now",
+        "number",
+        "path_id",
+        "settings",
+        "store",
+    )
 
     def __init__(self, settings: SimulatorSettings, store: Store, head: Head, body: bytes, number: int, now: int):
         self.settings = settings
@@ -164,5 +176,3 @@ def text_of(content: Any) -> str:
         return ""
     parts = [part.get("text") for part in content if isinstance(part, dict)]
     return "".join(part for part in parts if isinstance(part, str))
-
-

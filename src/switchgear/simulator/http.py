@@ -162,7 +162,7 @@ class RequestParser:
         return head is not None and head.expect and not self._buffer and not self._body
 
     def whole(self, data: bytes) -> tuple[Head, bytes] | None:
-        """The request that `data` is, when it is exactly one and nothing came before it; else None. Raises as `next`."""
+        """The request that `data` is, when it is exactly one and nothing came before; else None. Raises as `next`."""
         if self._buffer or self._head is not None:
             return None
         end = data.find(b"\r\n\r\n")

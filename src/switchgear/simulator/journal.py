@@ -1,4 +1,4 @@
-"""What the simulator saw: the last requests, and counters. For tests to look into; it holds credentials as they came."""
+"""What the simulator saw: the last requests, and counters. For tests to look into: credentials stand as they came."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Record:
     """One request. Times are Unix seconds; 0.0 means not yet, or never.
 
     body: its first bytes, up to the cap; body_bytes: its whole length. status: of the answer, 0 while there is none.
-    finished_at: the answer (or what a fault made of it) has been written. client_closed_at: the client left before that.
+    finished_at: the answer (or what a fault made of it) was written. client_closed_at: the client left before that.
     events: bursts of a streamed answer that were written.
     """
 
@@ -87,7 +87,11 @@ class Record:
 
 
 class Stats(Struct):
-    """Counters since the start. aborted: requests whose client left before the answer was complete; aborted_streams: the streamed ones among them."""
+    """Counters since the start.
+
+    aborted: requests whose client left before the answer was complete; aborted_streams: the streamed ones among them.
+    events: writes of answers that did not take the fast path. protocol_errors: connections closed for what is not HTTP.
+    """
 
     open_connections: int = 0
     connections_total: int = 0

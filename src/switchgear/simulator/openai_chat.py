@@ -164,7 +164,7 @@ def _stream(exchange: Exchange, model: str, choices: list[Completion], usage: Js
     sent = 0
     open_writers = list(enumerate(writers))
     while open_writers:
-        burst = []
+        burst: list[bytes] = []
         for pair in list(open_writers):
             delta = next(pair[1], None)
             if delta is None:
@@ -226,7 +226,12 @@ def _deltas(exchange: Exchange, index: int, choice: Completion) -> Iterator[byte
     if choice.legacy:
         call = choice.calls[0]
         yield orjson.dumps(
-            {"role": "assistant", "content": None, "function_call": {"name": call.name, "arguments": ""}, "refusal": None}
+            {
+                "role": "assistant",
+                "content": None,
+                "function_call": {"name": call.name, "arguments": ""},
+                "refusal": None,
+            }
         )
         for piece in text.pieces(call.arguments):
             yield orjson.dumps({"function_call": {"arguments": piece}})

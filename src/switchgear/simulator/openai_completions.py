@@ -75,7 +75,7 @@ def _stream(exchange: Exchange, envelope: Json, choices: list[Completion], usage
     empty = {"usage": None} if wants_usage else {}
     sent = 0
     for step in range(max(len(choice.pieces) for choice in choices)):
-        burst = []
+        burst: list[bytes] = []
         for index, choice in enumerate(choices):
             if step >= len(choice.pieces):
                 continue

@@ -1,6 +1,6 @@
 """POST /v1/embeddings: deterministic unit vectors derived from the input.
 
-A vector is four segments, each taken from one of eight prepared segments at a rotation that a hash of the input chooses:
+A vector is four segments, each one of eight prepared ones, rotated; a hash of the input chooses which and how far:
 as many different vectors as anyone needs, of length exactly one, at the price of slicing.
 """
 
@@ -24,7 +24,11 @@ _MAX_INPUTS = 2048
 _MAX_DIMENSIONS = 4096
 _DIMENSIONS = {"text-embedding-3-large": 3072}
 _BASES = 8
-_RULES = {"dimensions": Rule("an integer", 1, _MAX_DIMENSIONS), "encoding_format": Rule("a string"), "user": Rule("a string")}
+_RULES = {
+    "dimensions": Rule("an integer", 1, _MAX_DIMENSIONS),
+    "encoding_format": Rule("a string"),
+    "user": Rule("a string"),
+}
 
 Text = str | list[int]
 

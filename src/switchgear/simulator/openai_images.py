@@ -13,7 +13,12 @@ from switchgear.simulator.answer import Answer, Burst, json_answer, sse, stream_
 from switchgear.simulator.exchange import Exchange, Json
 from switchgear.simulator.validation import Rule, check, not_among, require
 
-_RULES = {"prompt": Rule("a string"), "n": Rule("an integer", 1, 10), "size": Rule("a string"), "stream": Rule("a boolean")}
+_RULES = {
+    "prompt": Rule("a string"),
+    "n": Rule("an integer", 1, 10),
+    "size": Rule("a string"),
+    "stream": Rule("a boolean"),
+}
 _USAGE = {
     "input_tokens": 8,
     "output_tokens": 16,
@@ -92,8 +97,9 @@ def _images(exchange: Exchange, count: int, wanted: str, prompt: str | None) -> 
 
 
 def _stream(exchange: Exchange, stem: str) -> Iterator[Burst]:
+    kind = f"{stem}.completed"
     event = {
-        "type": f"{stem}.completed",
+        "type": kind,
         "b64_json": base64.b64encode(samples.png()).decode("ascii"),
         "created_at": exchange.now,
         "size": "1024x1024",
@@ -102,4 +108,4 @@ def _stream(exchange: Exchange, stem: str) -> Iterator[Burst]:
         "output_format": "png",
         "usage": _USAGE,
     }
-    yield (sse(orjson.dumps(event), event["type"].encode()),)
+    yield (sse(orjson.dumps(event), kind.encode()),)

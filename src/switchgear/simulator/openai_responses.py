@@ -107,7 +107,11 @@ def _output(exchange: Exchange, items: list[Json]) -> tuple[list[Json], Json, st
     characters = len(body.get("instructions") or "") + sum(len(text_of(item.get("content"))) for item in items)
     if made:
         tokens = sum(text.count_tokens(call.name + call.arguments) for call in made)
-        return [_call_item(exchange, index, call) for index, call in enumerate(made)], _usage(characters, tokens), "stop"
+        return (
+            [_call_item(exchange, index, call) for index, call in enumerate(made)],
+            _usage(characters, tokens),
+            "stop",
+        )
     structured = _structured((body.get("text") or {}).get("format"))
     pieces = text.pieces(structured) if structured is not None else None
     wanted = len(pieces) if pieces is not None else exchange.behaviour.tokens
@@ -144,7 +148,11 @@ def _structured(wanted: Json | None) -> str | None:
     kind = (wanted or {}).get("type", "text")
     if kind == "text":
         return None
-    return '{"answer":"simulated"}' if kind == "json_object" else orjson.dumps(instance((wanted or {}).get("schema"))).decode()
+    return (
+        '{"answer":"simulated"}'
+        if kind == "json_object"
+        else orjson.dumps(instance((wanted or {}).get("schema"))).decode()
+    )
 
 
 def _usage(prompt_characters: int, tokens: int) -> Json:
@@ -203,7 +211,8 @@ def _echoed(tool: Json) -> Json:
 def _stream(exchange: Exchange, done: Json) -> Iterator[Burst]:
     """Events numbered without gaps; the bursts are one step of the model each."""
     behaviour = exchange.behaviour
-    sent, burst = 0, []
+    burst: list[bytes] = []
+    sent = 0
     for paced, event in _events(done):
         if sent == behaviour.error_event:
             yield (*burst, *_failure(exchange, done, sent))
@@ -291,11 +300,14 @@ def _call_events(index: int, item: Json) -> Iterator[tuple[bool, Json]]:
     field = "input" if custom else "arguments"
     stem = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
     place = {"item_id": item["id"], "output_index": index}
-    yield False, {
-        "type": "response.output_item.added",
-        "output_index": index,
-        "item": {**item, "status": "in_progress", field: ""},
-    }
+    yield (
+        False,
+        {
+            "type": "response.output_item.added",
+            "output_index": index,
+            "item": {**item, "status": "in_progress", field: ""},
+        },
+    )
     for number, piece in enumerate(text.pieces(item[field])):
         yield number > 0 or index > 0, {"type": f"{stem}.delta", **place, "delta": piece}
     named = {} if custom else {"name": item["name"]}

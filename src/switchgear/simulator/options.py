@@ -12,7 +12,7 @@ from switchgear.simulator.run import run
 from switchgear.simulator.settings import SimulatorSettings
 
 
-class _DurationType(click.ParamType):
+class _DurationType(click.ParamType[Duration]):
     name = "duration"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
@@ -29,11 +29,19 @@ def _announce(line: str) -> None:
 
 
 @click.command("simulate")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on. /_sim/ shows what clients sent.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on. /_sim/ shows what clients sent."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=9000, show_default=True, help="0: any free one.")
-@click.option("--first-token", type=_DurationType(), default="0ms", show_default=True, help="Wait before the first token.")
-@click.option("--gap", type=_DurationType(), default="0ms", show_default=True, help="Wait between two tokens of a stream.")
-@click.option("--jitter", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of both that varies.")
+@click.option(
+    "--first-token", type=_DurationType(), default="0ms", show_default=True, help="Wait before the first token."
+)
+@click.option(
+    "--gap", type=_DurationType(), default="0ms", show_default=True, help="Wait between two tokens of a stream."
+)
+@click.option(
+    "--jitter", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of both that varies."
+)
 @click.option("--tokens", type=click.IntRange(0, 1_000_000), default=16, show_default=True, help="Tokens per answer.")
 @click.option("--api-key", envvar="SWITCHGEAR_SIMULATOR_KEY", help="Ask for this bearer. Default: none.")
 @click.option("--models", default="", help="Names that exist, comma-separated. Default: every name does.")
@@ -42,7 +50,9 @@ def _announce(line: str) -> None:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Answer requests that match a recorded exchange in this folder with it.",
 )
-@click.option("--replay-split", type=click.IntRange(0), default=0, help="Bytes per write of a replayed stream; 0: events.")
+@click.option(
+    "--replay-split", type=click.IntRange(0), default=0, help="Bytes per write of a replayed stream; 0: events."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of generated text, jitter and probabilities.")
 def command(
     host: str,

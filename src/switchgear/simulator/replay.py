@@ -1,10 +1,10 @@
 """Recorded exchanges as answers.
 
 A folder holds one JSON file per exchange: `id`, `stream`, `request` {method, path, query, body}, `response` {status,
-headers, body}. A request is answered by the exchange with the same method, a path that ends alike once the vendor's base
-path is off, and the same JSON body (compared by value, `model` included; a body that is not JSON by its bytes). Among
-several, one with the very same path wins, then the longest common path, then the order of ids. When nothing matches, bodies are
-compared again without `stream_options`, which a gateway may have added to learn the usage.
+headers, body}. A request is answered by the exchange with the same method, a path that ends alike once the vendor's
+base path is off, and the same JSON body (compared by value, `model` included; a body that is not JSON by its bytes).
+Among several, one with the very same path wins, then the longest common path, then the order of file names. When nothing
+matches, bodies are compared again without `stream_options`, which a gateway may have added to learn the usage.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Recordings:
     """All exchanges below a folder, by id and by body."""
 
     def __init__(self, folder: Path):
-        """Read every `*.json` below `folder`; a file that is not a recording is left out. Raises `FileNotFoundError`."""
+        """Read every `*.json` below `folder`, leaving out what is not a recording. Raises `FileNotFoundError`."""
         if not folder.is_dir():
             raise FileNotFoundError(f"no folder of recordings at {folder}")
         self._by_id: dict[str, Recording] = {}
@@ -135,9 +135,7 @@ def replay(recording: Recording, split: int) -> Answer:
     if not chunked:
         return Answer(body, status=response.status, content_type=b"", headers=headers, bare=True)
     bursts = _events(body) if recording.stream else iter([(body,)] if body else [])
-    return Answer(
-        status=response.status, content_type=b"", headers=headers, bursts=bursts, bare=True, split=split
-    )
+    return Answer(status=response.status, content_type=b"", headers=headers, bursts=bursts, bare=True, split=split)
 
 
 def _events(body: bytes) -> Iterator[Burst]:

@@ -45,7 +45,7 @@ def _documents(given: Any) -> list[str]:
         raise wrong_type("documents", "an array of strings or objects", given)
     if not given:
         raise empty_array("documents")
-    texts = [item.get("text") if isinstance(item, dict) else item for item in given]
+    texts: list[Any] = [item.get("text") if isinstance(item, dict) else item for item in given]
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise wrong_type(f"documents[{index}]", "a string or an object with text", given[index])

@@ -99,7 +99,8 @@ def find(method: str, raw_path: str) -> tuple[Route, str]:
     route = routes.get("GET" if method == "HEAD" else method)
     if route is None:
         raise MethodNotAllowed(
-            f"Not allowed to {method} on {unquote(raw_path)}. (HINT: Perhaps you meant to use a different HTTP method?)",
+            f"Not allowed to {method} on {unquote(raw_path)}. "
+            "(HINT: Perhaps you meant to use a different HTTP method?)",
             allow=", ".join(sorted([*routes, *(["HEAD"] if "GET" in routes else [])])),
         )
     return route, identifier

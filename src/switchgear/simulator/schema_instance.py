@@ -1,7 +1,7 @@
 """A JSON value that a JSON Schema accepts: for tool arguments and structured output.
 
 Covers what OpenAI takes in strict mode and what its SDKs generate: types (also lists of them), enum, const, default,
-examples, properties, required, items, prefixItems, anyOf/oneOf/allOf, $ref into $defs or definitions, string formats and
+properties, required, items, prefixItems, anyOf/oneOf/allOf, $ref into $defs or definitions, string formats and
 lengths, numeric bounds, multipleOf, minItems. A `pattern` is answered for the common forms only.
 Recursive schemas end at the first alternative that does not recur, or at an empty array.
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+
+from switchgear.errors import InvalidRequest
 
 Schema = dict[str, Any]
 
@@ -28,11 +30,16 @@ _FORMATS = {
 }
 _CLASS = re.compile(r"(\\d|\\w|\[[^\]]+\]|[\w \-:/.@])(\{(\d+)(?:,\d*)?\}|[+*?])?")
 _MAX_DEPTH = 12
+_MAX_ITEMS = 4096
+_MAX_LENGTH = 100_000
 
 
 def instance(schema: Any) -> Any:
-    """A value valid for `schema`; None when the schema says nothing."""
-    return _value(schema, schema if isinstance(schema, dict) else {}, 0)
+    """A value valid for `schema`; None when it says nothing. Raises `InvalidRequest` for what is not a schema."""
+    try:
+        return _value(schema, schema if isinstance(schema, dict) else {}, 0)
+    except (TypeError, ValueError, AttributeError, KeyError, ArithmeticError, RecursionError) as exc:
+        raise InvalidRequest("Invalid schema: it cannot be read as JSON Schema.", code="invalid_json_schema") from exc
 
 
 def _value(schema: Any, root: Schema, depth: int) -> Any:
@@ -99,8 +106,9 @@ def _resolve(reference: str, root: Schema) -> Any:
 def _merged(schema: Schema, root: Schema) -> Schema:
     merged: Schema = {key: value for key, value in schema.items() if key != "allOf"}
     for part in schema["allOf"]:
-        while isinstance(part, dict) and isinstance(part.get("$ref"), str):
-            part = _resolve(part["$ref"], root)
+        for _ in range(_MAX_DEPTH):  # a chain of references; a ring of them ends here
+            if isinstance(part, dict) and isinstance(part.get("$ref"), str):
+                part = _resolve(part["$ref"], root)
         for key, value in part.items() if isinstance(part, dict) else ():
             if key == "properties":
                 merged["properties"] = {**merged.get("properties", {}), **value}
@@ -127,22 +135,24 @@ def _array(schema: Schema, root: Schema, depth: int) -> list[Any]:
     out = [_value(item, root, depth + 1) for item in first] if isinstance(first, list) else []
     least = schema.get("minItems", 0)
     wanted = max(least, 0 if depth >= _MAX_DEPTH // 2 or schema.get("maxItems") == 0 else 1)
-    while len(out) < min(wanted, 1000) and schema.get("items") is not False:
+    if wanted > _MAX_ITEMS >> depth:  # nested arrays multiply
+        raise ValueError("minItems")
+    while len(out) < wanted and schema.get("items") is not False:
         out.append(_value(schema.get("items", {}), root, depth + 1))
     return out
 
 
-def _number(kind: str, schema: Schema) -> int | float:
+def _number(kind: str, schema: Schema) -> Any:
     low, high = schema.get("minimum"), schema.get("maximum")
     step = schema.get("multipleOf", 1)
     if (above := schema.get("exclusiveMinimum")) is not None:
         low = above + (step if kind == "integer" or high is None else min(step, (high - above) / 2))
     if (below := schema.get("exclusiveMaximum")) is not None:
         high = below - (step if kind == "integer" or low is None else min(step, (below - low) / 2))
-    value = 1 if (low is None or low <= 1) and (high is None or high >= 1) else (low if low is not None else high)
+    value: Any = 1 if (low is None or low <= 1) and (high is None or high >= 1) else (low if low is not None else high)
     if "multipleOf" in schema:
         value = math.ceil(value / step) * step
-    return int(math.ceil(value)) if kind == "integer" else value
+    return math.ceil(value) if kind == "integer" else value
 
 
 def _string(schema: Schema) -> str:
@@ -151,12 +161,15 @@ def _string(schema: Schema) -> str:
     if isinstance(schema.get("pattern"), str):
         return _matching(schema["pattern"])
     title = str(schema.get("title") or "text")
-    text = title.ljust(int(schema.get("minLength", 0)), "x")
+    least = int(schema.get("minLength", 0))
+    if least > _MAX_LENGTH:
+        raise ValueError("minLength")
+    text = title.ljust(least, "x")
     return text[: int(schema["maxLength"])] if "maxLength" in schema else text
 
 
 def _matching(pattern: str) -> str:
-    """Text for a pattern made of characters, `\\d`, `\\w` and simple classes with counts; anything else gives "text"."""
+    """Text for a pattern of characters, `\\d`, `\\w` and simple classes with counts; for any other "text"."""
     body = pattern.removeprefix("^").removesuffix("$")
     out, end = "", 0
     for part in _CLASS.finditer(body):

@@ -42,7 +42,9 @@ _NO_KEY = (
     "from your browser and are prompted for a username and password. You can obtain an API key from "
     "https://platform.openai.com/account/api-keys."
 )
-_WRONG_KEY = "Incorrect API key provided: {}. You can find your API key at https://platform.openai.com/account/api-keys."
+_WRONG_KEY = (
+    "Incorrect API key provided: {}. You can find your API key at https://platform.openai.com/account/api-keys."
+)
 _LIMITS: Headers = [
     (b"openai-version", b"2020-10-01"),
     (b"openai-organization", b"org-simulator"),
@@ -127,9 +129,7 @@ class Service:
 
     def script(self, head: Head, body: bytes, record: Record) -> tuple[delivery.Script, bool]:
         """(how the answer leaves, whether it is streamed)."""
-        exchange = Exchange(
-            self.settings, self._store, head, body, record.number, int(record.started_at)
-        )
+        exchange = Exchange(self.settings, self._store, head, body, record.number, int(record.started_at))
         try:
             answer = self._respond(exchange)
         except GatewayError as exc:
@@ -297,10 +297,8 @@ class Service:
             self._watchers.remove(entry)
 
 
-def _rejected(credential: str) -> AuthenticationFailed:
+def _rejected(credential: str) -> GatewayError:
     if not credential:
-        error = AuthenticationFailed(_NO_KEY)
-        error.code = None
-        return error
+        return InvalidRequest(_NO_KEY, status=401)
     shown = credential if len(credential) <= 12 else f"{credential[:8]}{'*' * (len(credential) - 12)}{credential[-4:]}"
     return AuthenticationFailed(_WRONG_KEY.format(shown))

@@ -31,7 +31,7 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
     seed: generated text, jitter and probabilities follow from it.
     max_body_bytes, max_head_bytes: a longer request is answered 413 or 431.
     journal_requests, journal_body_bytes: how many requests are remembered, and how much of each body.
-    stored_objects, stored_bytes: caps on responses, files and batches kept, by number (each) and on the content of all files.
+    stored_objects, stored_bytes: caps on responses, files and batches kept: how many of each, and their bytes in all.
     """
 
     host: str = "127.0.0.1"

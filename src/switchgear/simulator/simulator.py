@@ -1,10 +1,10 @@
 """The simulator as an object: sockets around a `Service`.
 
-    async with Simulator(SimulatorSettings(tokens=8)) as sim:
-        sim.add_fault({"status": 429, "retry-after": "1"}, model="gpt-*", times=2)
-        … requests to sim.url …
-        await sim.wait_for(lambda: sim.stats.in_flight == 0)
-        assert sim.requests[-1].credential == "sk-test"
+async with Simulator(SimulatorSettings(tokens=8)) as sim:
+    sim.add_fault({"status": 429, "retry-after": "1"}, model="gpt-*", times=2)
+    … requests to sim.url …
+    await sim.wait_for(lambda: sim.stats.in_flight == 0)
+    assert sim.requests[-1].credential == "sk-test"
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Simulator:
         self._service: Service | None = None
 
     async def start(self) -> None:
-        """Bind and listen. Raises `OSError` when the address is taken, `FileNotFoundError` without the recordings' folder."""
+        """Bind and listen. Raises `OSError` when that fails, `FileNotFoundError` without the recordings' folder."""
         loop = asyncio.get_running_loop()
         service = Service(self.settings, loop)
         self._server = await loop.create_server(

@@ -1,6 +1,7 @@
 """Generated text: deterministic, one word a token, about four characters each.
 
-The words follow from the seed and the number of the choice, not from the prompt, so that the fast path can keep answers.
+The words follow from the seed and the number of the choice, not from the prompt, so that answers can be
+kept.
 """
 
 from __future__ import annotations
@@ -10,10 +11,59 @@ from functools import lru_cache
 
 import orjson
 
-_WORDS = (
-    "the grid is up and load flows from bus to bus so each line that can carry it does no relay has to trip while "
-    "this one holds a ring of four feeds two more an arc dies when the gap is wide then we test it once more all day"
-).split()
+_WORDS = [
+    "the",
+    "grid",
+    "is",
+    "up",
+    "and",
+    "load",
+    "flows",
+    "from",
+    "bus",
+    "to",
+    "bus",
+    "so",
+    "each",
+    "line",
+    "that",
+    "can",
+    "carry",
+    "it",
+    "does",
+    "no",
+    "relay",
+    "has",
+    "to",
+    "trip",
+    "while",
+    "this",
+    "one",
+    "holds",
+    "a",
+    "ring",
+    "of",
+    "four",
+    "feeds",
+    "two",
+    "more",
+    "an",
+    "arc",
+    "dies",
+    "when",
+    "the",
+    "gap",
+    "is",
+    "wide",
+    "then",
+    "we",
+    "test",
+    "it",
+    "once",
+    "more",
+    "all",
+    "day",
+]
 
 
 @lru_cache(maxsize=64)

@@ -43,9 +43,7 @@ def _flat(tool: Any, index: int) -> Json | None:
     inner = tool.get(kind, tool)
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         param = f"tools[{index}].{kind}.name" if kind in tool else f"tools[{index}].name"
-        raise InvalidRequest(
-            f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-        )
+        raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     return {"name": inner["name"], "parameters": inner.get("parameters"), "custom": kind == "custom"}
 
 

@@ -137,7 +137,8 @@ def not_among(param: str, value: Any, allowed: tuple[str, ...]) -> InvalidReques
 
 
 def _check(name: str, value: Any, rule: Rule) -> None:
-    if not isinstance(value, _KINDS[rule.kind]) or (isinstance(value, bool) and rule.kind != "a boolean"):
+    accepted: Any = _KINDS[rule.kind]  # Any: the bounds below are for numbers
+    if not isinstance(value, accepted) or (isinstance(value, bool) and rule.kind != "a boolean"):
         raise wrong_type(name, rule.kind, value)
     size = "integer" if rule.kind == "an integer" else "decimal"
     if rule.low is not None and value < rule.low:
@@ -148,7 +149,8 @@ def _check(name: str, value: Any, rule: Rule) -> None:
         )
     if rule.high is not None and value > rule.high:
         raise InvalidRequest(
-            f"Invalid '{name}': {size} above maximum value. Expected a value <= {rule.high:g}, but got {value} instead.",
+            f"Invalid '{name}': {size} above maximum value. "
+            f"Expected a value <= {rule.high:g}, but got {value} instead.",
             param=name,
             code=f"{size}_above_max_value",
         )

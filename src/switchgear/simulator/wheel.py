@@ -1,8 +1,8 @@
 """A timer wheel: one timer of the event loop for any number of waiting streams.
 
 Callbacks that fall due in the same millisecond share a slot; a heap holds the slots, so that 2,000 streams with a gap
-of 20 ms cost at most 20 heap operations and 20 timers per gap, not 2,000 of each. A delay of 0 means the next turn of the
-loop, and all of those share one callback.
+of 20 ms cost at most 20 heap operations and 20 timers per gap, not 2,000 of each. A delay of 0 means the next turn of
+the loop, and all of those share one callback.
 """
 
 from __future__ import annotations
