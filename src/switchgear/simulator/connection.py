@@ -172,14 +172,16 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def _advance(self) -> None:
-        script, transport = self._script, self._transport
-        if script is None or transport.is_closing():
+        script, transport, record = self._script, self._transport, self._record
+        if script is None or record is None or transport.is_closing():
             return
         for item in script:
             if type(item) is bytes:
                 if item:
                     transport.write(item)
-                    self._service.wrote(self._record)
+                    record.events += 1
+                    if self._service.watched:
+                        self._service.notify()
                 if self._paused:
                     return
             elif type(item) is float:

@@ -15,7 +15,7 @@ class Record:
 
     body: its first bytes, up to the cap; body_bytes: its whole length. status: of the answer, 0 while there is none.
     finished_at: the answer (or what a fault made of it) was written. client_closed_at: the client left before that.
-    events: bursts of a streamed answer that were written.
+    events: writes of the answer so far; 0 on the fast path.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Stats(Struct):
     """Counters since the start.
 
     aborted: requests whose client left before the answer was complete; aborted_streams: the streamed ones among them.
-    events: writes of answers that did not take the fast path. protocol_errors: connections closed for what is not HTTP.
+    events: writes of the answers that have ended, but for those of the fast path. protocol_errors: connections closed for what is not HTTP.
     """
 
     open_connections: int = 0

@@ -3,7 +3,7 @@
 A folder holds one JSON file per exchange: `id`, `stream`, `request` {method, path, query, body}, `response` {status,
 headers, body}. A request is answered by the exchange with the same method, a path that ends alike once the vendor's
 base path is off, and the same JSON body (compared by value, `model` included; a body that is not JSON by its bytes).
-Among several, one with the very same path wins, then the longest common path, then the order of file names. When nothing
+Among several, one with the very same path wins, then the longest common path, then the order of files. When nothing
 matches, bodies are compared again without `stream_options`, which a gateway may have added to learn the usage.
 """
 

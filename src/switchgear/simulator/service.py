@@ -238,24 +238,18 @@ class Service:
         self.notify()
         return record
 
-    def wrote(self, record: Record | None) -> None:
-        """Some of an answer was handed to the socket."""
-        self.stats.events += 1
-        if record is not None:
-            record.events += 1
-        if self._watchers:
-            self.notify()
-
     def finished(self, record: Record) -> None:
         """The answer is out."""
         record.finished_at = time.time()
         self.stats.in_flight -= 1
+        self.stats.events += record.events
         self.notify()
 
     def client_left(self, record: Record, streaming: bool) -> None:
         """The client closed before that."""
         record.client_closed_at = time.time()
         self.stats.in_flight -= 1
+        self.stats.events += record.events
         self.stats.aborted += 1
         self.stats.aborted_streams += streaming
         self.notify()
@@ -274,6 +268,11 @@ class Service:
         self.notify()
 
     # -- for tests -------------------------------------------------------------------------------------------------
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody waits for a change."""
+        return bool(self._watchers)
 
     def notify(self) -> None:
         """Something changed: wake whoever waits for it."""

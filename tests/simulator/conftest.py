@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from openai import AsyncOpenAI
+
+from switchgear.simulator import Simulator, SimulatorSettings
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulator]:
+    async with Simulator(SimulatorSettings()) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def client(sim: Simulator) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(base_url=sim.url, api_key="sk-test", max_retries=0, _strict_response_validation=True) as made:
+        yield made
