@@ -14,7 +14,7 @@ QUESTION: dict[str, Any] = {"model": "sim", "messages": [{"role": "user", "conte
 def request(
     body: Any = None, *, method: str = "POST", path: str = "/v1/chat/completions", headers: dict[str, str] | None = None
 ) -> bytes:
-    """A request as bytes; JSON unless `body` is bytes; the connection closes after it unless `headers` says otherwise."""
+    """A request as bytes; JSON unless `body` is bytes; it closes the connection unless `headers` says otherwise."""
     data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = {"host": "sim", "connection": "close", "content-length": str(len(data)), **(headers or {})}
     head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value)

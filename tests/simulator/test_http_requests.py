@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
+from itertools import pairwise
 
 import h11
 import pytest
@@ -54,18 +56,16 @@ def test_cut_at_every_byte() -> None:
 def test_cut_anywhere(cuts: list[int]) -> None:
     data = PLAIN + CHUNKED + GET
     places = [0, *sorted(cuts), len(data)]
-    assert read([data[start:end] for start, end in zip(places, places[1:], strict=False)]) == EXPECTED
+    assert read([data[start:end] for start, end in pairwise(places)]) == EXPECTED
 
 
 @given(st.binary(max_size=400))
 def test_garbage_never_breaks_the_parser(data: bytes) -> None:
     parser = RequestParser(HeadCache(), 1024, 1024)
-    try:
-        parser.feed(data)
+    parser.feed(data)
+    with suppress(GatewayError):
         while parser.next() is not None:
             pass
-    except GatewayError as exc:
-        assert 400 <= exc.status < 600
 
 
 def test_whole_takes_only_a_whole_request() -> None:
@@ -189,3 +189,10 @@ async def test_body_cap() -> None:
     async with Simulator(SimulatorSettings(max_body_bytes=100)) as sim:
         line, _, _ = split(await exchange(sim, request(b"x" * 101)))
         assert line.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_many_pipelined_requests_off_the_fast_path(sim: Simulator) -> None:
+    one = request({**QUESTION, "n": 2}, headers={"connection": ""})
+    raw = await exchange(sim, one * 2000 + request(method="GET", path="/v1/models"))
+    assert raw.count(b"HTTP/1.1 200 OK\r\n") == 2001
+    assert sim.stats.requests == 2001

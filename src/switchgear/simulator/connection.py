@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         if self._record is not None and not self._waiting:
-            self._advance()
+            self._continue()
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
             if request is None:
                 if self._parser.wants_continue:
                     self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                if not self._reading:
+                if not self._reading and not self._transport.is_closing():
                     self._reading = True
                     self._transport.resume_reading()
                 return
@@ -138,16 +138,11 @@ class Connection(asyncio.Protocol):
         if not service.plain(head):
             return False
         now = time.time()
-        number = service.next_number()
-        out = service.answer_fast(body, number, now)
+        out = service.answer_fast(body, now)
         if out is None:
-            service.stats.requests -= 1  # it is counted again on the other path
             return False
-        record = service.journal.add(number, head, body, now)
-        record.status = 200
-        record.finished_at = now
+        service.answered(head, body, now)
         self._transport.write(out)
-        service.notify()
         return True
 
     def _answer(self, head: Head, body: bytes) -> None:
@@ -169,40 +164,48 @@ class Connection(asyncio.Protocol):
         """The wheel's call: the wait is over."""
         self._waiting = False
         if self._script is not None and not self._paused:
-            self._advance()
+            self._continue()
+
+    def _continue(self) -> None:
+        """Go on with the script; when it ends, with the requests that have come meanwhile."""
+        self._advance()
+        if self._record is None:
+            self._pump()
 
     def _advance(self) -> None:
         script, transport, record = self._script, self._transport, self._record
         if script is None or record is None or transport.is_closing():
             return
-        for item in script:
-            if type(item) is bytes:
-                if item:
-                    transport.write(item)
-                    record.events += 1
-                    if self._service.watched:
-                        self._service.notify()
-                if self._paused:
+        service = self._service
+        try:
+            for item in script:
+                if type(item) is bytes:
+                    if item:
+                        transport.write(item)
+                        record.events += 1
+                        if service.watched:
+                            service.notify()
+                    if self._paused:
+                        return
+                elif type(item) is float:
+                    self._waiting = True
+                    service.wheel.after(item, self._wake)
                     return
-            elif type(item) is float:
-                self._waiting = True
-                self._service.wheel.after(item, self._wake)
-                return
-            elif item is Ending.STALL:
-                return  # connection_lost ends it
-            elif item is Ending.RESET:
-                self._end(close=False)
-                self._reset()
-                return
-            else:
-                self._end(close=True)
-                return
+                elif isinstance(item, Ending):
+                    self._finish(item)
+                    return
+        except Exception:
+            _log.exception("simulator: request %d failed", record.number)
+            self._finish(Ending.RESET)
+            return
         self._end(close=self._head is not None and not self._head.keep_alive)
-        if not transport.is_closing() and self._parser.buffered:
-            self._pump()
-        elif not self._reading:
-            self._reading = True
-            transport.resume_reading()
+
+    def _finish(self, ending: Ending) -> None:
+        if ending is Ending.STALL:
+            return  # connection_lost ends it
+        self._end(close=ending is Ending.CLOSE)
+        if ending is Ending.RESET:
+            self._reset()
 
     def _end(self, *, close: bool) -> None:
         record, self._record, self._script = self._record, None, None

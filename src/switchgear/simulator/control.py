@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from switchgear.simulator.exchange import Exchange
     from switchgear.simulator.service import Service
 
+PREFIX = "/_sim/"
 _ALLOWED = {
     "/_sim/faults": ("GET", "PUT", "DELETE"),
     "/_sim/requests": ("GET", "DELETE"),
@@ -51,8 +52,7 @@ def _requests(service: Service, method: str) -> Answer:
     if method == "DELETE":
         service.journal.records.clear()
         return json_answer({"deleted": True}, bare=True)
-    shown = [record.as_json() for record in service.journal.records if not record.path.startswith("/_sim/")]
-    return json_answer(shown, bare=True)
+    return json_answer([record.as_json() for record in service.journal.records], bare=True)
 
 
 def _faults(service: Service, exchange: Exchange) -> Answer:

@@ -81,7 +81,7 @@ def streamed(answer: Answer, headers: Headers, wait_s: float, gap_s: float, *, m
             yield gap_s
         first = False
         if not chunked:
-            yield b"".join(burst)
+            yield head + b"".join(burst)
         elif len(burst) == 1:
             data = burst[0]
             yield b"%b%x\r\n%b\r\n" % (head, len(data), data)

@@ -90,7 +90,8 @@ class Stats(Struct):
     """Counters since the start.
 
     aborted: requests whose client left before the answer was complete; aborted_streams: the streamed ones among them.
-    events: writes of the answers that have ended, but for those of the fast path. protocol_errors: connections closed for what is not HTTP.
+    events: writes of the answers that have ended, but for those of the fast path. protocol_errors: connections closed
+        because what came was not HTTP.
     """
 
     open_connections: int = 0

@@ -80,6 +80,7 @@ class Service:
             tokens=settings.tokens,
         )
         self._instant = settings.first_token_s == 0 and self._recordings is None
+        self._number = 0  # of the last request
         self._second = 0
         self._date = self._head_200 = b""
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -101,9 +102,9 @@ class Service:
             )
         return head.memo is True
 
-    def answer_fast(self, body: bytes, number: int, now: float) -> bytes | None:
+    def answer_fast(self, body: bytes, now: float) -> bytes | None:
         """The whole answer as bytes, or None when the request is not plain."""
-        second = int(now)
+        second, number = int(now), self._number + 1
         answer = self._fast.answer(body, number, second)
         if answer is None:
             return None
@@ -115,6 +116,16 @@ class Service:
             len(answer),
             answer,
         )
+
+    def answered(self, head: Head, body: bytes, now: float) -> None:
+        """Count and remember a request of the fast path."""
+        self._number += 1
+        self.stats.requests += 1
+        record = self.journal.add(self._number, head, body, now)
+        record.status = 200
+        record.finished_at = now
+        if self._watchers:
+            self.notify()
 
     def _new_second(self, second: int) -> None:
         self._second = second
@@ -139,7 +150,7 @@ class Service:
 
     def _respond(self, exchange: Exchange) -> Answer:
         head = exchange.head
-        if head.raw_path.startswith("/_sim/"):
+        if head.raw_path.startswith(control.PREFIX):
             return control.respond(self, exchange)
         if not self._admits(head):
             raise _rejected(head.credential)
@@ -212,7 +223,7 @@ class Service:
         headers = list(answer.headers)
         if not answer.bare:
             headers += [*self._standard(), (b"x-request-id", b"req_%032x" % exchange.number)]
-        elif exchange.head.raw_path.startswith("/_sim/"):
+        elif exchange.head.raw_path.startswith(control.PREFIX):
             headers.append((b"date", self._date))
         if not exchange.head.keep_alive:
             headers.append((b"connection", b"close"))
@@ -226,32 +237,36 @@ class Service:
 
     # -- what connections report -----------------------------------------------------------------------------------
 
-    def next_number(self) -> int:
-        """Count a request."""
-        self.stats.requests += 1
-        return self.stats.requests
-
     def begin(self, head: Head, body: bytes) -> Record:
-        """A request arrived whole and is being answered."""
+        """A request arrived whole and is being answered. One to the control API is neither counted nor remembered."""
+        self._number += 1
+        if head.raw_path.startswith(control.PREFIX):
+            return Record(self._number, head, b"", len(body), time.time())
+        self.stats.requests += 1
         self.stats.in_flight += 1
-        record = self.journal.add(self.next_number(), head, body, time.time())
+        record = self.journal.add(self._number, head, body, time.time())
         self.notify()
         return record
 
     def finished(self, record: Record) -> None:
         """The answer is out."""
         record.finished_at = time.time()
+        self._ended(record)
+        self.notify()
+
+    def _ended(self, record: Record) -> bool:
+        if record.head.raw_path.startswith(control.PREFIX):
+            return False
         self.stats.in_flight -= 1
         self.stats.events += record.events
-        self.notify()
+        return True
 
     def client_left(self, record: Record, streaming: bool) -> None:
         """The client closed before that."""
         record.client_closed_at = time.time()
-        self.stats.in_flight -= 1
-        self.stats.events += record.events
-        self.stats.aborted += 1
-        self.stats.aborted_streams += streaming
+        if self._ended(record):
+            self.stats.aborted += 1
+            self.stats.aborted_streams += streaming
         self.notify()
 
     def opened(self, connection: Connection) -> None:

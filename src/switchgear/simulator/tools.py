@@ -65,7 +65,7 @@ def calls(tools: list[Json], choice: Any, parallel: bool, answers_user: bool) ->
 def _named(choice: Any) -> str | None:
     if not isinstance(choice, dict):
         return None
-    inner = choice.get(choice.get("type", ""), choice)
+    inner = choice.get(str(choice.get("type", "")), choice)
     name = inner.get("name") if isinstance(inner, dict) else None
     return name if isinstance(name, str) else None
 
