@@ -23,7 +23,12 @@ def request(
 
 async def exchange(sim: Simulator, data: bytes) -> bytes:
     """What comes back until the end of the connection; a reset shows as `<RST>` at the end."""
-    reader, writer = await asyncio.open_connection(sim.settings.host, sim.port)
+    return await exchange_at(sim.settings.host, sim.port, data)
+
+
+async def exchange_at(host: str, port: int, data: bytes) -> bytes:
+    """As `exchange`, with a simulator in another process."""
+    reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(data)
         out = b""

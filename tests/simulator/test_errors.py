@@ -1,20 +1,14 @@
-"""Refusals in OpenAI's words; paths, methods; the control API; the process."""
+"""Refusals in OpenAI's words; paths, methods; the control API."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
-import sys
 from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
 from switchgear.simulator import Simulator
-from switchgear.simulator.options import command
 
 from .helpers import QUESTION, exchange, request, split
 
@@ -289,43 +283,3 @@ async def test_journal_is_bounded(sim: Simulator) -> None:
     await exchange(sim, data * 1500 + CLOSE)
     assert len(sim.requests) == 1000
     assert sim.stats.requests == 1501
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_process_ends_on_a_signal_with_a_stream_open(number: int) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "switchgear.simulator",
-        "--port",
-        "0",
-        "--gap",
-        "1s",
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=os.environ,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        line = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
-        assert line.startswith("Simulator on http://127.0.0.1:")
-        port = int(line.removesuffix("/v1").rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request({**QUESTION, "stream": True}))
-        await reader.readuntil(b"\r\n\r\n")
-        process.send_signal(number)
-        assert await asyncio.wait_for(process.wait(), 5) == 0
-        assert await process.stderr.read() == b""
-        writer.close()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-def test_command_refuses_wrong_options() -> None:
-    for arguments in (["--gap", "fast"], ["--port", "70000"], ["--recordings", "/nonexistent"], ["--jitter", "3"]):
-        result = CliRunner().invoke(command, arguments)
-        assert result.exit_code == 2
-        assert "Invalid value" in result.output
