@@ -1,7 +1,7 @@
 """The life of a request, top to bottom. Start reading here.
 
-`Gateway.handle` awaits the stages in sequence: authenticate, understand, route, send, relay, settle. Each is a method
-below, in that order. A stage that refuses raises a `GatewayError`; settling happens on every exit. `server/` turns bytes
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each is a
+method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens on every exit. `server/` turns bytes
 into a call of `handle` and renders what it raises; it decides nothing.
 
 Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing; output *guard* and
@@ -68,24 +68,23 @@ class Gateway:
         been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any more.
         """
         try:
-            await self.authenticate(ctx)
+            principal = self.authenticator.authenticate(ctx.token)
+            ctx.principal = principal or await self.authenticator.authenticate_slowly(ctx.token)
             self.understand(ctx)
             self.allow(ctx)
-            route = self.route(ctx)
-            answer = await self.failover.send(ctx, route)
-            await self.answer(ctx, answer, reply)
+            answer = await self.failover.send(ctx, self.route(ctx))
+            headers = self.head(ctx, answer)
+            if answer.body is not None:
+                await reply.whole(ctx.status, headers, answer.body)
+            elif answer.rewriter is not None:
+                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+            else:
+                await self.relay_bytes(answer.response, headers, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
             ctx.error = error
             raise
         finally:
             self.settle(ctx, reply)
-
-    async def authenticate(self, ctx: RequestContext) -> None:
-        """1. Who asks: a virtual key or a JWT. In memory but for an unknown signing key."""
-        principal = self.authenticator.authenticate(ctx.token)
-        if principal is None:
-            principal = await self.authenticator.authenticate_slowly(ctx.token)
-        ctx.principal = principal
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
@@ -129,26 +128,21 @@ class Gateway:
             )
         return route
 
-    async def answer(self, ctx: RequestContext, answer: Answer, reply: Reply) -> None:
-        """6. The answer, whole or as it comes, with where it was served."""
-        response = answer.response
-        headers = answers.client_headers(response)
+    def head(self, ctx: RequestContext, answer: Answer) -> Headers:
+        """6. The answer's headers: the upstream's, and where it was served."""
+        headers = answers.client_headers(answer.response)
         target = ctx.target
         if target is not None:
             headers.append((b"x-switchgear-target", target.header))
         headers.append((b"x-switchgear-attempts", b"%d" % ctx.attempts))
-        ctx.status = response.status
-        if answer.body is not None:
-            await reply.whole(response.status, headers, answer.body)
-        elif answer.rewriter is not None:
-            ctx.first_byte_at = self.loop.time()
-            await self._relay_events(ctx, answer, headers, reply)
-        else:
-            await self._relay_bytes(ctx, answer, headers, reply)
+        ctx.status = answer.response.status
+        return headers
 
-    async def _relay_events(self, ctx: RequestContext, answer: Answer, headers: Headers, reply: Reply) -> None:
-        response, rewriter, out = answer.response, answer.rewriter, answer.first
-        assert rewriter is not None  # noqa: S101 - the caller's branch
+    async def relay_events(
+        self, ctx: RequestContext, response: Response, rewriter: Rewriter, out: bytes, headers: Headers, reply: Reply
+    ) -> None:
+        """7. An event stream, as it arrives; closed with an error event where it breaks off."""
+        ctx.first_byte_at = self.loop.time()
         try:
             await reply.start(response.status, headers)
             while True:
@@ -175,7 +169,6 @@ class Gateway:
         await reply.end()
         if rewriter.done:
             await self._linger(response)
-'''
 
     def _ending(self, ctx: RequestContext, rewriter: Rewriter) -> bytes:
         """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES 11)."""
@@ -217,9 +210,8 @@ class Gateway:
             pass
         response.close()
 
-    async def _relay_bytes(self, ctx: RequestContext, answer: Answer, headers: Headers, reply: Reply) -> None:
-        """A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody takes it for whole."""
-        response = answer.response
+    async def relay_bytes(self, response: Response, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody takes it for whole."""
         if response.content_length >= 0:
             headers.append((b"content-length", b"%d" % response.content_length))
         await reply.start(response.status, headers)

@@ -121,33 +121,22 @@ class RequestContext:
     Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty otherwise.
     """
 
-    __slots__ = (
-        "attempts",
-        "body",
-        "client_headers",
-        "content_length",
-        "content_type",
-        "credential_name",
-        "dropped",
-        "endpoint",
-        "error",
-        "first_byte_at",
-        "form",
-        "method",
-        "model",
-        "path",
-        "peeked",
-        "principal",
-        "provider",
-        "query",
-        "request_id",
-        "started_at",
-        "status",
-        "stream",
-        "target",
-        "token",
-        "usage",
-    )
+    # Defaults stand on the class: what a request does not set is not stored.
+    principal: Principal | None = None
+    peeked: Peeked | None = None
+    form: FormFields | None = None
+    model = ""  # the name the client used
+    provider = ""  # asked for by header, where no model says it
+    stream = False
+    target: Target | None = None
+    credential_name = ""
+    attempts = 0
+    first_byte_at = 0.0
+    status = 0
+    error: BaseException | None = None
+    usage: Usage | None = None
+    dropped: list[str] | None = None
+    content_length = -1
 
     def __init__(
         self,
@@ -161,7 +150,6 @@ class RequestContext:
         client_headers: Headers,
         token: bytes,
         content_type: bytes = b"",
-        content_length: int = -1,
         body: bytes | AsyncIterator[bytes] = b"",
     ):
         self.endpoint = endpoint
@@ -173,19 +161,4 @@ class RequestContext:
         self.client_headers = client_headers
         self.token = token  # the bearer, for authentication only
         self.content_type = content_type
-        self.content_length = content_length
         self.body = body
-        self.principal: Principal | None = None
-        self.peeked: Peeked | None = None
-        self.form: FormFields | None = None
-        self.model = ""  # the name the client used
-        self.provider = ""  # asked for by header, where no model says it
-        self.stream = False
-        self.target: Target | None = None
-        self.credential_name = ""
-        self.attempts = 0
-        self.first_byte_at = 0.0
-        self.status = 0
-        self.error: BaseException | None = None
-        self.usage: Usage | None = None
-        self.dropped: list[str] | None = None

@@ -18,6 +18,7 @@ from switchgear.errors import (
     Overloaded,
     RequestTimeout,
 )
+from switchgear.hotpath._head import Head
 from switchgear.observability import logs
 from switchgear.server import body as bodies
 from switchgear.server import pages
@@ -28,46 +29,9 @@ from switchgear.server.render import error_answer
 from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
 from switchgear.server.worker import Worker
-from switchgear.types import Endpoint, RequestContext
+from switchgear.types import Endpoint, Headers, RequestContext
 
 log = logs.get(__name__)
-
-class Head:
-    """What the edge reads of a request's headers, in one pass over them."""
-
-    __slots__ = ("content_type", "forwarded", "length", "origin", "provider", "request_id", "token")
-
-    def __init__(self, headers: list[tuple[bytes, bytes]], forward: frozenset[bytes]):
-        self.token = self.content_type = self.length = self.request_id = self.origin = self.provider = b""
-        self.forwarded: list[tuple[bytes, bytes]] = []
-        api_key = b""
-        for pair in headers:
-            name = pair[0]
-            if name == b"authorization":
-                self.token = _bearer(pair[1])
-            elif name == b"content-type":
-                self.content_type = pair[1]
-            elif name == b"content-length":
-                self.length = pair[1]
-            elif name == b"x-request-id":
-                self.request_id = pair[1]
-            elif name == b"origin":
-                self.origin = pair[1]
-            elif name == b"x-api-key" or name == b"api-key" or name == b"x-goog-api-key":
-                api_key = pair[1].strip()
-            elif name == b"x-switchgear-provider":
-                self.provider = pair[1]
-            elif name in forward:
-                self.forwarded.append(pair)
-        if not self.token:
-            self.token = api_key
-
-
-def _bearer(value: bytes) -> bytes:
-    """The token of `Bearer token`; a bare token is taken too, as some clients send it."""
-    scheme, _, token = value.partition(b" ")
-    return token.strip() if scheme.lower() == b"bearer" else value.strip() if not token else b""
-
 
 class App:
     """The ASGI application of one worker. worker: what it serves, started and stopped by the lifespan."""
@@ -78,13 +42,54 @@ class App:
         self.cors = Cors(worker.config.server.cors)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
+            return
+        worker = self.worker
+        if not worker.started:  # a server without lifespan support
+            await worker.start()
+        head = Head(scope["headers"], worker.forwarded)
+        request_id = self.ids.accept(head.request_id)
+        reply = AsgiReply(send, self._extra(request_id, head) if worker.draining or head.origin else [(b"x-request-id", request_id)])
+        exchange = worker.inflight.enter(receive)
+        try:
+            methods = EXACT.get(scope["path"])
+            endpoint = methods.get(scope["method"]) if methods is not None else None
+            if endpoint is None:
+                await self._other_path(scope, head, request_id, exchange, reply)
+            else:
+                ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
+                if endpoint.body == "json" and 0 <= head.length <= worker.config.server.body_limit:
+                    message = await receive()
+                    body = message.get("body", b"")
+                    if len(body) == head.length:  # all of it: do not ask again
+                        exchange.reading = False
+                        ctx.body = body
+                    else:
+                        ctx.body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
+                else:
+                    await self._read_body(ctx, head, exchange)
+                await worker.gateway.handle(ctx, reply)
+        except BaseException as error:
+            await self._failed(error, request_id, exchange, reply)
+        finally:
+            worker.inflight.leave(exchange)
+
+    async def _not_http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "unsupported"})
+
+    def _extra(self, request_id: bytes, head: Head) -> Headers:
+        """Headers that the edge adds to every answer of this request."""
+        extra = [(b"x-request-id", request_id)]
+        if self.worker.draining:
+            extra.append((b"connection", b"close"))
+        if head.origin:
+            extra += self.cors.headers(head.origin)
+        return extra
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -102,69 +107,60 @@ class App:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        worker = self.worker
-        if not worker.started:  # a server without lifespan support
-            await worker.start()
-        head = Head(scope["headers"], worker.forwarded)
-        request_id = self.ids.accept(head.request_id)
-        extra = [(b"x-request-id", request_id)]
-        if worker.draining:
-            extra.append((b"connection", b"close"))
-        if head.origin:
-            extra += self.cors.headers(head.origin)
-        reply = AsgiReply(send, extra, scope["method"] == "HEAD")
-        exchange = worker.inflight.enter(receive)
-        try:
-            await self._serve(scope, head, request_id, exchange, reply)
-        except GatewayError as error:
-            await self._refuse(error, reply)
-        except ClientDisconnected:
-            pass
-        except asyncio.CancelledError:
-            if not exchange.reason:  # not ours: the server ends
-                raise
-            exchange.task.uncancel()
-            if exchange.reason == "body_timeout":
-                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply)
-        except Exception:
-            log.exception("unexpected error", request_id=request_id.decode())
-            await self._refuse(GatewayError("The gateway failed to handle the request.", code="internal_error"), reply)
-        finally:
-            worker.inflight.leave(exchange)
-
-    async def _serve(
+    async def _other_path(
         self, scope: dict[str, Any], head: Head, request_id: bytes, exchange: Exchange, reply: AsgiReply
     ) -> None:
-        method, path = scope["method"], scope["path"]
-        methods = EXACT.get(path)
-        endpoint = methods.get(method) if methods is not None else None
+        """Everything but an exact endpoint: our own pages, paths with an identifier, odd spellings, unknown ones."""
+        method, path = scope["method"], normalised(scope["path"])
+        reply.head_request = method == "HEAD"
+        if await pages.serve(self.worker, method, path, scope, head, exchange, reply):
+            return
+        endpoint, methods = find(method, path)
         if endpoint is None:
-            path = normalised(path)
-            if await pages.serve(self.worker, method, path, scope, head, exchange, reply):
-                return
-            endpoint, methods = find(method, path)
-            if endpoint is None:
-                await self._no_endpoint(method, path, methods, head, reply)
-                return
+            await self._no_endpoint(method, path, methods, head, reply)
+            return
+        ctx = self._context(scope, endpoint, endpoint.path or path[len("/v1") :], head, request_id, exchange)
+        await self._read_body(ctx, head, exchange)
+        await self.worker.gateway.handle(ctx, reply)
+
+    def _context(
+        self, scope: dict[str, Any], endpoint: Endpoint, path: str, head: Head, request_id: bytes, exchange: Exchange
+    ) -> RequestContext:
         worker = self.worker
         if len(worker.inflight) > worker.config.server.max_in_flight:
             raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
-        gateway = worker.gateway
         ctx = RequestContext(
             endpoint,
             request_id,
             exchange.since,
-            method=method,
-            path=endpoint.path or path[3:],
+            method=scope["method"],
+            path=path,
             query=scope["query_string"],
             client_headers=head.forwarded,
             token=head.token,
             content_type=head.content_type,
         )
-        ctx.provider = head.provider.decode("latin-1") if head.provider else ""
-        await self._read_body(ctx, head, exchange)
-        await gateway.handle(ctx, reply)
+        if head.provider:
+            ctx.provider = head.provider.decode("latin-1")
+        return ctx
+
+    async def _failed(self, error: BaseException, request_id: bytes, exchange: Exchange, reply: AsgiReply) -> None:
+        """Tell the client what went wrong, where somebody still listens. Raises what is not ours to handle."""
+        if isinstance(error, GatewayError):
+            await self._refuse(error, reply)
+        elif isinstance(error, ClientDisconnected):
+            pass
+        elif isinstance(error, asyncio.CancelledError):
+            if not exchange.reason:  # not ours: the server ends
+                raise error
+            exchange.task.uncancel()
+            if exchange.reason == "body_timeout":
+                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply)
+        elif isinstance(error, Exception):
+            log.error("unexpected error", request_id=request_id.decode(), exc_info=error)
+            await self._refuse(GatewayError("The gateway failed to handle the request.", code="internal_error"), reply)
+        else:
+            raise error
 
     async def _read_body(self, ctx: RequestContext, head: Head, exchange: Exchange) -> None:
         kind, server = ctx.endpoint.body, self.worker.config.server
@@ -176,8 +172,7 @@ class App:
             ctx.content_length = length
             ctx.body = bodies.stream(exchange, length, server.upload_limit)
         else:
-            ctx.body = await bodies.read_whole(exchange, length, server.body_limit)
-            ctx.body = b""
+            await bodies.read_whole(exchange, length, server.body_limit)
 
     async def _no_endpoint(
         self, method: str, path: str, methods: dict[str, Endpoint] | None, head: Head, reply: AsgiReply

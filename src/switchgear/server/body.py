@@ -9,13 +9,11 @@ from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarg
 from switchgear.server.inflight import Exchange
 
 
-def declared_length(value: bytes) -> int:
-    """Content-Length as a number, -1 when absent. Raises `InvalidRequest` when it is none."""
-    if not value:
-        return -1
-    if not value.isdigit() or len(value) > 18:
+def declared_length(length: int) -> int:
+    """Content-Length as `Head` read it, -1 when absent. Raises `InvalidRequest` when it is no number."""
+    if length < -1:
         raise InvalidRequest("Invalid Content-Length header.", code="invalid_content_length")
-    return int(value)
+    return length
 
 
 def too_large(limit: int) -> PayloadTooLarge:
@@ -23,43 +21,35 @@ def too_large(limit: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"The request body is larger than the limit of {limit} bytes.")
 
 
-async def _next(exchange: Exchange) -> Any:
-    message = await exchange.receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnected
-    return message
-
-
 async def read_whole(exchange: Exchange, length: int, limit: int) -> bytes:
     """The whole body. `length` is the declared one or -1.
 
-    When the bytes in hand reach the declared length the server is not asked again: each `receive()` is a hop between
-    threads. Raises `PayloadTooLarge` (before reading, where the length was declared), `ClientDisconnected`.
+    Raises `PayloadTooLarge` (before reading, where the length was declared), `ClientDisconnected`.
     """
     if length > limit:
         raise too_large(limit)
-    message = await _next(exchange)
-    body: bytes = message.get("body", b"")
-    if len(body) == length or not message.get("more_body"):
-        exchange.reading = False
-    else:
-        body = await _read_on(exchange, body, length, limit)
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
+    return await read_on(exchange, await exchange.receive(), length, limit)
 
 
-async def _read_on(exchange: Exchange, first: bytes, length: int, limit: int) -> bytes:
-    parts, size = [first], len(first)
-    while size <= limit:
-        message = await _next(exchange)
+async def read_on(exchange: Exchange, message: Any, length: int, limit: int) -> bytes:
+    """The whole body, whose first `message` is at hand.
+
+    When the bytes in hand reach the declared length the server is not asked again: each `receive()` is a hop between
+    threads.
+    """
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
         part = message.get("body", b"")
         parts.append(part)
         size += len(part)
+        if size > limit:
+            raise too_large(limit)
         if size == length or not message.get("more_body"):
             exchange.reading = False
-            return b"".join(parts)
-    raise too_large(limit)
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        message = await exchange.receive()
 
 
 async def stream(exchange: Exchange, length: int, limit: int) -> AsyncIterator[bytes]:
@@ -68,7 +58,9 @@ async def stream(exchange: Exchange, length: int, limit: int) -> AsyncIterator[b
         raise too_large(limit)
     size, chunked = 0, length < 0
     while True:
-        message = await _next(exchange)
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:

@@ -18,15 +18,15 @@ SWEEP_S = 0.05
 class Exchange:
     """One request being handled by `task`. `reading` while its body is still being received."""
 
-    __slots__ = ("reading", "reason", "receive", "since", "task", "watch")
+    # Defaults stand on the class: most requests never change them, and what is not stored per request costs nothing.
+    reading = True
+    reason: Literal["", "gone", "body_timeout"] = ""
+    watch: asyncio.Task[None] | None = None
 
     def __init__(self, task: asyncio.Task[Any], receive: Receive, since: float):
         self.task = task
         self.receive = receive
         self.since = since
-        self.reading = True
-        self.reason: Literal["", "gone", "body_timeout"] = ""
-        self.watch: asyncio.Task[None] | None = None
 
     def cancel(self, reason: Literal["gone", "body_timeout"]) -> None:
         """Cancel the handler; it finds the reason here."""
@@ -53,10 +53,11 @@ class InFlight:
 
     def enter(self, receive: Receive) -> Exchange:
         """Register the running task."""
-        task = asyncio.current_task()
+        loop = self.loop
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("an ASGI application runs in a task")
-        exchange = Exchange(task, receive, self.loop.time())
+        exchange = Exchange(task, receive, loop.time())
         self._young[exchange] = None
         return exchange
 

@@ -13,14 +13,13 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 class AsgiReply:
     """One answer. `extra` are headers the edge adds to every answer of this request (request id, CORS, drain)."""
 
-    __slots__ = ("_send", "extra", "head_request", "started", "status")
+    started = False
+    status = 0
+    head_request = False
 
-    def __init__(self, send: Send, extra: Headers, head_request: bool = False):
+    def __init__(self, send: Send, extra: Headers):
         self._send = send
         self.extra = extra
-        self.head_request = head_request
-        self.started = False
-        self.status = 0
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """The complete answer at once."""

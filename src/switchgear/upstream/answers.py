@@ -50,8 +50,10 @@ def client_headers(response: Response) -> Headers:
 
 def is_json(response: Response) -> bool:
     """Whether the answer's content type is JSON (also `application/problem+json` and the like)."""
-    kind = response.header(b"content-type") or b""
-    return b"json" in kind.split(b";", 1)[0].lower()
+    kind = response.header(b"content-type")
+    if kind == b"application/json":
+        return True
+    return kind is not None and b"json" in kind.split(b";", 1)[0].lower()
 
 
 async def rejection(response: Response) -> UpstreamRejected:

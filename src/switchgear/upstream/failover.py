@@ -66,10 +66,10 @@ class Failover:
         while True:
             now = self.loop.time()
             index = route.pick(now, random(), tried)  # noqa: S311 - a load balancer's draw, not a secret
-            target = route.targets[index]
+            target = ctx.target = route.targets[index]
             upstream = self.upstreams[target.provider]
             credential = upstream.credentials.pick(now)
-            ctx.target, ctx.credential_name = target, credential.name
+            ctx.credential_name = credential.name
             ctx.attempts += 1
             try:
                 answer = await attempt(ctx, route.model, target, upstream, credential)
@@ -125,7 +125,9 @@ async def attempt(ctx: RequestContext, model: Model, target: Target, upstream: U
         deadline=ctx.started_at + timeouts.total,
     )
     try:
-        return await judge(ctx, target.model, response, ask_usage)
+        if response.status < 300 and response.body is not None and not response.event_stream:
+            return Answer(response, whole(ctx, target.model, response, response.body))
+        return await begun(ctx, target.model, response, ask_usage)
     except BaseException:
         response.close()
         raise
@@ -152,31 +154,30 @@ def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncI
     return body
 
 
-async def judge(ctx: RequestContext, model: str, response: Response, hide_usage: bool) -> Answer:
-    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for.
-
-    The name that the client used is put back only where the upstream was asked by another one.
-    """
+async def begun(ctx: RequestContext, model: str, response: Response, hide_usage: bool) -> Answer:
+    """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
     if response.status >= 300:
         raise await answers.rejection(response)
-    renamed = json_string(ctx.model) if ctx.model and model != ctx.model else None
-    if response.event_stream:
-        if (response.header(b"content-encoding") or b"identity") != b"identity":
-            raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
-        rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=renamed, hide_usage=hide_usage)
-        return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
-    if response.body is None:
+    if not response.event_stream:
         return Answer(response, None)
-    body = answers.plain(response, response.body)
-    if answers.is_json(response):
-        body = _whole_json(ctx, response, body, renamed)
-    return Answer(response, body)
+    if (response.header(b"content-encoding") or b"identity") != b"identity":
+        raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
+    rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
+    return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
 
 
-def _whole_json(ctx: RequestContext, response: Response, body: bytes, renamed: bytes | None) -> bytes:
-    """Check a JSON answer, read its usage, put the client's model name back."""
-    if not body:
-        return body
+def client_name(ctx: RequestContext, model: str) -> bytes | None:
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the client's."""
+    return json_string(ctx.model) if ctx.model and model != ctx.model else None
+
+
+def whole(ctx: RequestContext, model: str, response: Response, body: bytes) -> bytes:
+    """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
+    body = answers.plain(response, body)
+    return _whole_json(ctx, body, client_name(ctx, model)) if body and answers.is_json(response) else body
+
+
+def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> bytes:
     try:
         found = peek_reply(body)
     except PeekError as exc:

@@ -144,9 +144,8 @@ def _with_query(head: bytes, query: bytes) -> bytes:
     return b"%b%b%b HTTP/1.1\r\n%b" % (line, b"&" if b"?" in line else b"?", query, rest)
 
 
-def _credential(auth: AuthStyle, entry: str | CredentialEntry, number: int) -> Credential:
-    value = entry if isinstance(entry, str) else entry.value.reveal()
-    name = (entry.name if isinstance(entry, CredentialEntry) else "") or f"credential-{number + 1}"
+def _credential(auth: AuthStyle, entry: CredentialEntry, number: int) -> Credential:
+    value = entry.value.reveal()
     header = {
         "bearer": f"Authorization: Bearer {value}\r\n",
         "api-key": f"api-key: {value}\r\n",
@@ -154,4 +153,4 @@ def _credential(auth: AuthStyle, entry: str | CredentialEntry, number: int) -> C
         "x-goog-api-key": f"x-goog-api-key: {value}\r\n",
         "none": "",
     }[auth]
-    return Credential(name, header.encode("latin-1"))
+    return Credential(entry.name or f"credential-{number + 1}", header.encode("latin-1"))
