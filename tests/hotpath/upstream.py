@@ -85,8 +85,8 @@ async def serving(script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext |
         await upstream.changed()
         try:
             await script(peer)
-        except EOFError:
-            pass
+        except (EOFError, asyncio.CancelledError):
+            pass  # the client closed, or the test is over
         except Exception as exc:
             failures.append(exc)
         finally:
