@@ -1,11 +1,12 @@
 """An event loop whose connections are in memory, so that a test decides how a stream of bytes is cut into pieces.
 
-Sockets cannot do that: the kernel joins what was written apart. Everything but `create_connection` is the real loop's.
+Sockets cannot do that: the kernel joins what was written apart. Everything but connecting is the real loop's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -49,9 +50,11 @@ class MemoryLoop:
         self.create_task = loop.create_task
         self.transports: list[MemoryTransport] = []
 
-    async def create_connection(
-        self, factory: Callable[[], Any], host: str, port: int, **options: Any
-    ) -> tuple[MemoryTransport, Any]:
+    async def sock_connect(self, sock: socket.socket, address: tuple[str, int]) -> None:
+        pass
+
+    async def create_connection(self, factory: Callable[[], Any], *, sock: socket.socket) -> tuple[MemoryTransport, Any]:
+        sock.close()
         protocol = factory()
         transport = MemoryTransport(protocol)
         self.transports.append(transport)
@@ -69,7 +72,7 @@ async def exchange(pieces: list[bytes], *, gather_bytes: int = 0, head_request: 
     the body or None, whether the connection went back to the pool).
     """
     loop = MemoryLoop(asyncio.get_running_loop())
-    pool = Pool(loop, "upstream", 80)  # type: ignore[arg-type]  # the four methods of a loop that the pool uses
+    pool = Pool(loop, "127.0.0.1", 80)  # type: ignore[arg-type]  # the methods of a loop that the pool uses
     sending = asyncio.ensure_future(
         pool.send(b"GET / HTTP/1.1\r\n\r\n", gather_bytes=gather_bytes, head_request=head_request)
     )

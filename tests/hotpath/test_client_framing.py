@@ -139,7 +139,7 @@ def test_any_bytes_in_any_pieces_as_the_reference(
 )  # fmt: skip
 async def test_messages_say_what_is_wrong(data: bytes, message: str) -> None:
     loop = MemoryLoop(asyncio.get_running_loop())
-    pool = Pool(loop, "upstream", 80)  # type: ignore[arg-type]  # the four methods of a loop that the pool uses
+    pool = Pool(loop, "127.0.0.1", 80)  # type: ignore[arg-type]  # the methods of a loop that the pool uses
     sending = asyncio.ensure_future(pool.send(b"GET / HTTP/1.1\r\n\r\n", gather_bytes=1000))
     while not (loop.transports and loop.transports[0].written):
         await asyncio.sleep(0)

@@ -8,7 +8,7 @@ write a body that is an iterator (it has to be abandoned when the answer comes f
 A slot is the right to have a connection: `slots` counts connections that are open or being opened. Whoever closes one
 frees its slot at once, and the first waiter in the queue gets it.
 
-The classes are declared in _client.pxd; Response and Connection are in the files included below.
+The classes are declared in _client.pxd; the other parts are in the files included below.
 """
 
 cimport cython
@@ -52,6 +52,7 @@ cdef enum Phase:
 
 cdef str NO_ANSWER = "The upstream closed the connection without an answer."
 
+include "_client_dial.pxi"
 include "_client_response.pxi"
 include "_client_connection.pxi"
 
@@ -112,9 +113,6 @@ cdef class Pool:
         if ssl is not None:
             self.options["ssl"] = ssl
             self.options["server_hostname"] = server_hostname or host
-        if isinstance(loop, asyncio.BaseEventLoop):
-            # RFC 8305; uvloop has no such option and tries one address after the other.
-            self.options["happy_eyeballs_delay"] = 0.25
         self.store_session = getattr(ssl, "store_session", None)
         self.max_connections = max_connections
         self.max_waiters = max_waiters
@@ -280,15 +278,20 @@ cdef class Pool:
     async def _dial(self, Waiter waiter):
         cdef Connection conn
         try:
-            _, conn = await self.loop.create_connection(self._connection, self.host, self.port, **self.options)
+            _, conn = await open_connection(self.loop, self._connection, self.host, self.port, self.options)
         except asyncio.CancelledError:
+            waiter.task = None
             self.settle(waiter, UpstreamUnreachable("The upstream could not be reached."))
             raise
         except Exception as exc:
+            waiter.task = None
             self.settle(waiter, unreachable(exc))
             return
-        if waiter not in self.opening:
-            conn.drop()         # given up in the meantime
+        waiter.task = None
+        if waiter not in self.opening or waiter.future.done():
+            # Given up in the meantime. A future that is done before its waiter had its turn: it was cancelled.
+            conn.drop()
+            self.settle(waiter, None)
             return
         if conn.state == CLOSED:
             self.settle(waiter, UpstreamUnreachable(NO_ANSWER))
