@@ -1,21 +1,38 @@
-"""Where the recorded provider traffic lies, if it is there."""
+"""The client runs on any asyncio loop: its tests run on uvloop, which serves, and on asyncio's own."""
 
-import os
-from pathlib import Path
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 
-RECORDINGS = Path(os.environ.get("SWITCHGEAR_RECORDINGS", Path(__file__).parents[2].parent / "shared" / "recordings"))
-
-
-@pytest.fixture(scope="session")
-def recordings() -> Path:
-    """The folder of recordings. It may be absent: conformance tests then run over nothing, and the summary says so."""
-    return RECORDINGS
+from switchgear.hotpath._client import Pool
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if not RECORDINGS.is_dir():
-        terminalreporter.write_line(
-            f"recordings not found at {RECORDINGS} (SWITCHGEAR_RECORDINGS): conformance tests against them did not run"
-        )
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.path.name.startswith("test_client"):
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.SelectorEventLoop}
+    return {"asyncio": asyncio.new_event_loop}
+
+
+MakePool = Callable[..., Pool]
+
+
+@pytest.fixture
+async def make_pool() -> AsyncIterator[MakePool]:
+    """Pools that are aborted after the test, which must leave no connection and no waiter in them."""
+    pools: list[Pool] = []
+
+    def make(port: int, host: str = "127.0.0.1", **options: object) -> Pool:
+        pools.append(Pool(asyncio.get_running_loop(), host, port, **options))  # type: ignore[arg-type]  # by keyword
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.abort()
+        assert (pool.connections, pool.idle, pool.busy, pool.waiters) == (0, 0, 0, 0)
+    # The transports close in the loop's next turns.
+    for _ in range(5):
+        await asyncio.sleep(0)
