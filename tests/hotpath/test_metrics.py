@@ -67,7 +67,9 @@ def test_absurd_sizes_are_refused(path: str, slots: int) -> None:
     bounds=st.lists(st.floats(-1e3, 1e3), max_size=12, unique=True).map(sorted).map(tuple),
     values=st.lists(st.floats(-1e4, 1e4) | st.sampled_from([0.0, 1.0]), max_size=20),
 )
-def test_histogram_counts_as_bisect_does(tmp_path_factory: pytest.TempPathFactory, bounds: tuple[float, ...], values: list[float]) -> None:
+def test_histogram_counts_as_bisect_does(
+    tmp_path_factory: pytest.TempPathFactory, bounds: tuple[float, ...], values: list[float]
+) -> None:
     slab = Slab(str(tmp_path_factory.mktemp("slab") / "slab"), len(bounds) + 4)
     counts, total = [0.0] * (len(bounds) + 1), 0.0
     for value in values:
