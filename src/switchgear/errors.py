@@ -105,7 +105,7 @@ class InvalidRequest(GatewayError):
 class AuthenticationFailed(GatewayError):
     status = 401
     type = "invalid_request_error"
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"  # None when there was no key at all
 
 
 class PermissionDenied(GatewayError):
