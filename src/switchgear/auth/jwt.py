@@ -84,7 +84,7 @@ class JwtVerifier:
         return principal
 
     def _keys(self) -> KeySet:
-        """The keys now. When they have changed, what was verified with the old ones is forgotten: one may be revoked."""
+        """The keys now. When they changed, what was verified with the old ones is forgotten: one may be revoked."""
         keys = self._inline if self._jwks is None else self._jwks.keys
         assert keys is not None  # noqa: S101 - one of the two is there by construction
         if keys is not self._verified_with:

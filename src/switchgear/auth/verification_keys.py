@@ -30,7 +30,7 @@ class VerificationKey(Struct, frozen=True):
 
 
 class KeySet:
-    """Keys by id. A token without a `kid` is verified with the one key that fits its algorithm, if there is one alone."""
+    """Keys by id. A token without a `kid` is verified with the key that fits its algorithm, if there is just one."""
 
     __slots__ = ("identity", "keys")
 
