@@ -50,13 +50,15 @@ class Gateway:
         loop: asyncio.AbstractEventLoop,
         authenticator: Authenticator,
         router: Router,
+        providers: dict[str, Route],
         failover: Failover,
         metrics: Metrics,
-        access_log: AccessLog | None,
+        access_log: AccessLog,
     ):
         self.loop = loop
         self.authenticator = authenticator
         self.router = router
+        self.providers = providers
         self.failover = failover
         self.metrics = metrics
         self.access_log = access_log
@@ -119,13 +121,22 @@ class Gateway:
 
     def route(self, ctx: RequestContext) -> Route:
         """5. Where to: the targets of the model; which of them is chosen at each attempt, by `Route.pick`."""
-        route = self.router.route(ctx.model) if ctx.model else self.router.route_provider(ctx.provider)
+        if not ctx.model:
+            return self._provider(ctx.provider)
+        route = self.router.route(ctx.model)
         if route is None:
             raise NotFound(
                 f"The model `{ctx.model}` does not exist or you do not have access to it.",
                 code="model_not_found",
                 param="model",
             )
+        return route
+
+    def _provider(self, name: str) -> Route:
+        """Where a request goes that names no model: the provider asked for by header, else the default one."""
+        route = self.providers.get(name)
+        if route is None:
+            raise InvalidRequest(f"There is no provider `{name[:64]}`.", param="x-switchgear-provider", code="unknown_provider")
         return route
 
     def head(self, ctx: RequestContext, answer: Answer) -> Headers:
@@ -143,6 +154,7 @@ class Gateway:
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
         ctx.first_byte_at = self.loop.time()
+        self.metrics.stream_opened()
         try:
             await reply.start(response.status, headers)
             while True:
@@ -163,6 +175,7 @@ class Gateway:
             failure = error if isinstance(error, UpstreamError) else UpstreamProtocolError("The upstream sent an event that is too large.")
             await reply.send(self._stream_error(ctx, failure))
         finally:
+            self.metrics.stream_closed()
             self._count_stream(ctx, rewriter)
             if not rewriter.done:
                 response.close()
@@ -226,7 +239,7 @@ class Gateway:
         """8. On every exit: metrics and the access line."""
         now = self.loop.time()
         self.metrics.settle(ctx, now)
-        if self.access_log is not None:
+        if self.access_log.enabled:
             self.access_log.line(ctx, now)
 
 

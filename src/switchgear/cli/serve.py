@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from switchgear.config.load import from_environment, load
+from switchgear.config.environment import from_environment
+from switchgear.config.load import load
 from switchgear.config.schema import Config, Provider
 from switchgear.errors import ConfigError
 from switchgear.hotpath import require
@@ -38,7 +39,7 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     require()
     simulator: subprocess.Popen[str] | None = None
     try:
-        config = load(path) if path else from_environment()
+        config = load(path, known_types=provider_types()) if path else from_environment()
         config = _overridden(config, host, port, workers)
         simulator_url = ""
         if needs_simulator(config):

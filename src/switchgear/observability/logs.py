@@ -36,7 +36,7 @@ writer = LogWriter(_STDERR)
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of a module. It follows later calls of `configure`."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
     return logger
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,7 +44,7 @@ async def serve(
         await _ready(worker, reply)
     elif path == "/metrics":
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-        content_type, text = worker.render_metrics(accept.decode("latin-1"))
+        content_type, text = await asyncio.to_thread(worker.metrics.render, accept.decode("latin-1"))
         await reply.whole(200, [(b"content-type", content_type.encode())], text)
     elif path == "/":
         await reply.whole(200, [_JSON], _encode({"service": "switchgear", "version": __version__, "api": "/v1"}))

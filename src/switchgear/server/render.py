@@ -6,6 +6,7 @@ from math import ceil
 
 from switchgear.errors import GatewayError, MethodNotAllowed, UpstreamRejected
 from switchgear.types import Headers
+from switchgear.upstream.answers import blames_credential
 from switchgear.wire import errors as wire
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
@@ -31,15 +32,18 @@ def error_answer(error: GatewayError) -> tuple[int, Headers, bytes]:
         status, headers, body = error.status, [_CONTENT_TYPE], wire.render(error)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
-    if error.retry_after_s is not None and not any(name == b"retry-after" for name, _ in headers):
+    if error.retry_after_s is not None:  # of all attempts the smallest: not always the header of the error that is told
+        headers = [pair for pair in headers if pair[0] not in (b"retry-after", b"retry-after-ms")]
         headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
+        if error.retry_after_s != int(error.retry_after_s):
+            headers.append((b"retry-after-ms", b"%d" % ceil(error.retry_after_s * 1000)))
     return status, headers, body
 
 
 def _upstream_answer(error: UpstreamRejected) -> tuple[int, Headers, bytes]:
     """The upstream's own words where an OpenAI client can read them; the same facts in the envelope where it cannot."""
     headers: Headers = [_CONTENT_TYPE, *(pair for pair in error.headers if _is_kept(pair[0]))]
-    if error.status == 401:  # our credential's fault: neither its status nor its words (they quote the key) are the client's
+    if error.status == 401 or blames_credential(error):  # our credential's fault: neither its status nor its words (they quote the key) are the client's
         message = "The upstream refused the gateway's credentials."
         return 502, [_CONTENT_TYPE], wire.envelope(message, "server_error", "upstream_authentication_error")
     status, kind, code = _MAPPED.get(error.status, (error.status, "", None))

@@ -15,14 +15,16 @@ from pathlib import Path
 from switchgear.auth.authenticator import Authenticator
 from switchgear.config.schema import Config
 from switchgear.config.watch import ConfigWatcher
+from switchgear.errors import ConfigError
 from switchgear.gateway import Gateway
 from switchgear.hotpath import require
 from switchgear.observability import logs
 from switchgear.observability.logs import AccessLog
 from switchgear.observability.metrics import Metrics
 from switchgear.providers.registry import provider_types
-from switchgear.routing.router import Router
+from switchgear.routing.router import Route, Router
 from switchgear.server.inflight import SWEEP_S, InFlight
+from switchgear.types import Target
 from switchgear.upstream.catalogue import Catalogue
 from switchgear.upstream.failover import Failover
 from switchgear.upstream.upstream import Upstream
@@ -45,11 +47,13 @@ class Worker:
         self.gateway: Gateway
         self.inflight: InFlight
         self.catalogue: Catalogue
-        self._authenticator: Authenticator
+        self._authenticator: Authenticator | None = None
         self._router: Router | None = None
         self._retiring: list[tuple[float, list[Upstream], Authenticator | None, Catalogue | None]] = []
         self._watcher: ConfigWatcher | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._observe_at = 0.0
+        self._broken: set[str] = set()  # targets whose gauge is not zero
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -62,7 +66,9 @@ class Worker:
         self._sweep()
         self._on_signal(signal.SIGUSR1, self.drain)
         if self.path is not None:
-            self._watcher = ConfigWatcher(self.path, self._reloaded, known=provider_types())
+            self._watcher = ConfigWatcher(
+                self.path, self._reloaded, current=self.config, known_types=provider_types(), on_error=self._not_reloaded
+            )
             self._watcher.start()
             self._on_signal(signal.SIGHUP, self._watcher.reload)
 
@@ -75,7 +81,8 @@ class Worker:
             await self._watcher.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.catalogue.stop()
-        await self._authenticator.stop()
+        if self._authenticator is not None:
+            await self._authenticator.stop()
         for upstream in self.upstreams.values():
             upstream.transport.abort()
         self.metrics.close()
@@ -92,14 +99,18 @@ class Worker:
             old = previous.get(name)
             same = old is not None and old.provider == provider
             upstreams[name] = old if old is not None and same else Upstream(name, provider, types[provider.type], self.loop)
-        authenticator = Authenticator(config)
+        authenticator = Authenticator(config, self._authenticator)
         await authenticator.start()
-        router = Router(config, previous=self._router)
-        catalogue = Catalogue(config, upstreams, router.owned)
+        router = build_router(config)
+        if self._router is not None:
+            router.adopt(self._router)
+        for route in router.routes():
+            self.metrics.declare([route.model], [target.name for target in route.targets])
+        catalogue = Catalogue(config, upstreams, router.set_models)
         catalogue.start()
-        access = AccessLog(config.logging.access, self.metrics) if config.logging.access > 0 else None
+        access = AccessLog(config.logging.access, self.metrics)
         gateway = Gateway(
-            self.loop, authenticator, router, Failover(self.loop, upstreams, self.metrics), self.metrics, access
+            self.loop, authenticator, router, default_route(config), Failover(self.loop, upstreams, self.metrics), self.metrics, access
         )
         gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
         if self._router is not None:
@@ -112,17 +123,44 @@ class Worker:
     async def _reloaded(self, config: Config) -> None:
         await self._build(config)
         logs.configure(config.logging)
+        self.metrics.config_reloaded("ok")
         log.info("configuration reloaded", providers=len(config.providers), models=len(config.models))
+
+    def _not_reloaded(self, error: Exception) -> None:
+        self.metrics.config_reloaded("error")
+        for one in error.errors if isinstance(error, ConfigError) else [error]:
+            log.error("configuration not reloaded, the old one stays", error=str(one))
 
     def _sweep(self) -> None:
         """Every `SWEEP_S`: disconnects, slow bodies, upstream timeouts, idle connections, what a reload left behind."""
         now = self.loop.time()
         self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
         self.inflight.sweep(now)
+        self.metrics.sweep(now, interval_s=SWEEP_S, in_flight=len(self.inflight))
+        if now >= self._observe_at:
+            self._observe_at = now + OBSERVE_S
+            self._observe(now)
         for upstream in self.upstreams.values():
             upstream.transport.sweep(now)
         if self._retiring:
             self._retire(now)
+
+    def _observe(self, now: float) -> None:
+        """Gauges of what is not counted as it happens."""
+        for name, upstream in self.upstreams.items():
+            pool = upstream.transport
+            self.metrics.connections(name, busy=pool.busy, idle=pool.idle, waiting=pool.waiters)
+            for credential in upstream.credentials.snapshot(now):
+                self.metrics.credential(name, credential["name"], credential["state"])
+        if self._router is not None:
+            for route in self._router.routes()[:1000]:
+                for target in route.snapshot(now)["targets"]:
+                    if target["failures"]:
+                        self.metrics.breaker(target["name"], target["breaker"] != "closed")
+                        self._broken.add(target["name"])
+                    elif target["name"] in self._broken:
+                        self._broken.discard(target["name"])
+                        self.metrics.breaker(target["name"], False)
 
     def _retire(self, now: float) -> None:
         oldest = self.inflight.oldest()
@@ -151,6 +189,29 @@ class Worker:
             self.loop.add_signal_handler(number, handler)
         except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a loop without signals
             log.debug("signal not available", signal=number.name)
+
+
+OBSERVE_S = 1.0
+
+
+def build_router(config: Config) -> Router:
+    """The router of a configuration: its models, or, where it declares none, every model of its providers."""
+    providers = list(config.providers)
+    alone = providers[0] if len(providers) == 1 else None
+    return Router(
+        config.models, providers=providers, default_provider=config.default_provider or alone, defaults=config.defaults
+    )
+
+
+def default_route(config: Config) -> dict[str, Route]:
+    """Routes of requests that name no model (files, batches), by provider; "" is the default provider's."""
+    defaults = config.defaults
+    routes = {
+        name: Route(name, [Target(name, "")], timeouts=defaults.timeouts, retries=defaults.retries, breaker=defaults.breaker)
+        for name in config.providers
+    }
+    first = config.default_provider or next(iter(config.providers), None)
+    return {"": routes[first], **routes} if first is not None else routes
 
 
 # Client headers that go along to the upstream: they change the answer or carry the trace (TRANSLATION §17 lists those that never do).

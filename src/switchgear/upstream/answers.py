@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 
 from msgspec import DecodeError, Struct
@@ -10,7 +11,7 @@ from msgspec.json import Decoder
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
 from switchgear.hotpath._client import Response
 from switchgear.hotpath._sse import Rewriter
-from switchgear.routing.retry import retry_after_s
+from switchgear.routing.retry import parse_retry_after
 from switchgear.types import Headers, Usage
 from switchgear.wire import errors as wire_errors
 
@@ -71,8 +72,16 @@ async def rejection(response: Response) -> UpstreamRejected:
 def rejected(status: int, headers: Headers, body: bytes) -> UpstreamRejected:
     """An error answer as an exception, with the wait its headers ask for."""
     fields = dict(reversed(headers))
-    wait = retry_after_s(fields.get(b"retry-after"), fields.get(b"retry-after-ms"))
+    wait = parse_retry_after(fields.get(b"retry-after"), fields.get(b"retry-after-ms"), wall_clock=time.time())
     return UpstreamRejected(status, headers, body, retry_after_s=wait)
+
+
+_BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"invalid_api_key", b"Invalid API key")
+
+
+def blames_credential(error: UpstreamRejected) -> bool:
+    """Whether a 400 or 403 is about our credential: Gemini and xAI answer a bad key with 400 (TRANSLATION §16.2)."""
+    return error.status in (400, 403) and any(words in error.body for words in _BAD_KEY)
 
 
 def plain(response: Response, body: bytes) -> bytes:

@@ -16,12 +16,11 @@ from msgspec.json import encode as json_string
 from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamRejected
 from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
 from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
-from switchgear.routing.retry import Outcome, RetryPlan, classify, classify_error, most_useful
+from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 
 if TYPE_CHECKING:
-    from switchgear.config.schema import Model
     from switchgear.hotpath._client import Response
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
@@ -60,61 +59,112 @@ class Failover:
 
         Raises the most useful of the errors when every attempt failed, with the smallest Retry-After of them all.
         """
-        plan = RetryPlan(route.model.retries, ctx.started_at)
-        tried = bytearray(len(route.targets))
-        failures: list[UpstreamError | Overloaded] = []
+        now = self.loop.time()
+        index = route.pick(now, random())  # noqa: S311 - a load balancer's draw, not a secret
+        target = ctx.target = route.targets[index]
+        upstream = self.upstreams[target.provider]
+        credential = upstream.credentials.pick(now)
+        ctx.attempts = 1
+        try:
+            answer = await attempt(ctx, route, target, upstream, credential)
+        except (UpstreamError, Overloaded) as error:
+            failed = self._report(error, route, index, upstream, credential)
+            return await self._again(ctx, route, index, error, failed)
+        except BaseException:
+            route.report(index, Outcome.CANCELLED, now)
+            raise
+        route.report(index, Outcome.ANSWERED, now)
+        if upstream.credentials.troubled and credential is not None:
+            upstream.credentials.succeeded(credential)
+        return answer
+
+    async def _again(
+        self, ctx: RequestContext, route: Route, index: int, error: UpstreamError | Overloaded, outcome: Outcome
+    ) -> Answer:
+        """Every attempt after the first, under the request's plan."""
+        plan = RetryPlan(route.retries, ctx.started_at)
+        plan.begin()
+        failures = [error]
+        tried = bytearray(len(route))
+        refused: dict[str, set[str]] = {}  # by provider: credentials that this request was refused with
+        if not isinstance(ctx.body, bytes):  # a body that was relayed as it came is gone
+            raise error
         while True:
+            target = route.targets[index]
+            upstream = self.upstreams[target.provider]
             now = self.loop.time()
-            index = route.pick(now, random(), tried)  # noqa: S311 - a load balancer's draw, not a secret
+            names = refused.setdefault(target.provider, set())
+            if outcome.refused or outcome.throttled:
+                names.add(ctx.credential_name)
+                tried[index] = not upstream.credentials.spare(now, names)
+            else:
+                tried[index] = 1
+            fresh = not tried[index] or route.fresh(now, tried)
+            step = plan.after(outcome, now, random(), fresh=fresh, held_s=route.wait_s(now))  # noqa: S311 - jitter
+            if not step.again:
+                raise most_useful(failures)
+            self.metrics.retried(target.name)
+            if not fresh:
+                tried = bytearray(len(route))
+                await asyncio.sleep(step.wait_s)
+            now = self.loop.time()
+            index = route.pick(now, random(), tried)  # noqa: S311 - as above
             target = ctx.target = route.targets[index]
             upstream = self.upstreams[target.provider]
-            credential = upstream.credentials.pick(now)
-            ctx.credential_name = credential.name
-            ctx.attempts += 1
+            pool = upstream.credentials
+            credential = pool.pick(now, refused.get(target.provider, ())) or pool.pick(now)
+            ctx.attempts = plan.begin()
             try:
-                answer = await attempt(ctx, route.model, target, upstream, credential)
-            except (UpstreamError, Overloaded) as error:
-                failures.append(error)
-                outcome = self._report(error, route, index, upstream, credential)
+                answer = await attempt(ctx, route, target, upstream, credential)
+            except (UpstreamError, Overloaded) as another:
+                failures.append(another)
+                outcome = self._report(another, route, index, upstream, credential)
+            except BaseException:
+                route.report(index, Outcome.CANCELLED, now)
+                raise
             else:
-                route.succeeded(index)
+                route.report(index, Outcome.ANSWERED, now)
+                if credential is not None:
+                    upstream.credentials.succeeded(credential)
                 return answer
-            if not outcome.retryable or not isinstance(ctx.body, bytes):
-                raise most_useful(failures)
-            if not outcome.credential or upstream.credentials.available(self.loop.time()) == 0:
-                tried[index] = 1
-            if all(tried):
-                tried = bytearray(len(tried))
-                wait = plan.wait_s(self.loop.time(), ctx.attempts, failures[-1].retry_after_s)
-            else:
-                wait = plan.next_s(self.loop.time(), ctx.attempts)
-            if wait is None:
-                raise most_useful(failures)
-            if wait > 0:
-                await asyncio.sleep(wait)
-            self.metrics.retried(target.name)
 
     def _report(
-        self, error: UpstreamError | Overloaded, route: Route, index: int, upstream: Upstream, credential: Credential
+        self, error: UpstreamError | Overloaded, route: Route, index: int, upstream: Upstream, credential: Credential | None
     ) -> Outcome:
+        """Tell route, credential and metrics how an attempt failed."""
         now = self.loop.time()
-        outcome = classify(error.status) if isinstance(error, UpstreamRejected) else classify_error(error)
-        if outcome.unhealthy:
-            route.failed(index, now)
-        if outcome.throttled:
-            upstream.credentials.throttle(credential, now, error.retry_after_s)
-        if outcome.invalid:
-            upstream.credentials.invalidate(credential, now)
-        self.metrics.upstream_failed(route.targets[index].name, outcome.name)
+        outcome = outcome_of(error)
+        if credential is not None:
+            if outcome.throttled:
+                upstream.credentials.throttle(credential, now, error.retry_after_s)
+            if outcome.refused:
+                upstream.credentials.refused(credential, now)
+        held = upstream.credentials.wait_s(now) if outcome.throttled or outcome.refused else None
+        route.report(index, outcome, now, held)
+        self.metrics.upstream_failed(route.targets[index].name, outcome.label)
         return outcome
 
 
-async def attempt(ctx: RequestContext, model: Model, target: Target, upstream: Upstream, credential: Credential) -> Answer:
+def outcome_of(error: UpstreamError | Overloaded) -> Outcome:
+    """What a failed attempt says about target, credential and another attempt."""
+    if isinstance(error, UpstreamRejected):
+        return classify(error.status, authentication=answers.blames_credential(error))
+    if isinstance(error, Overloaded):
+        return Outcome.BUSY  # our own pool is full: no word about the upstream's health
+    return Outcome.FAILED
+
+
+async def attempt(
+    ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential | None
+) -> Answer:
     """Send once. Raises `UpstreamError` or `Overloaded`; the connection is then closed or back in its pool."""
+    if credential is None:
+        raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
+    ctx.credential_name = credential.name
     ask_usage = asks_usage(ctx, upstream)
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
-    timeouts = model.timeouts
+    timeouts = route.timeouts
     response = await upstream.transport.send(
         upstream.head(ctx, credential, target.model, length),
         body,

@@ -43,6 +43,9 @@ class HttpxPool:
         self._origin = origin
         self._extensions = {"sni_hostname": server_name} if server_name else {}
         self._closed = False
+        self.busy = 0
+        self.idle = 0  # httpx does not tell
+        self.waiters = 0
         self._client = httpx.AsyncClient(
             verify=context if context is not None else True,
             proxy=proxy,

@@ -41,6 +41,12 @@ class Transport(Protocol):
         head_request: bool = False,
     ) -> Response: ...
 
+    @property
+    def busy(self) -> int: ...
+    @property
+    def idle(self) -> int: ...
+    @property
+    def waiters(self) -> int: ...
     def sweep(self, now: float) -> None: ...
     def close(self) -> None: ...
     def abort(self) -> None: ...
@@ -133,10 +139,11 @@ class Upstream:
         """Request line and headers of a GET of our own (listing models), without the last empty line."""
         return self._start("GET", self.path(endpoint_path, ""), self.credentials.pick(0.0))
 
-    def _start(self, method: str, path: str, credential: Credential) -> bytes:
+    def _start(self, method: str, path: str, credential: Credential | None) -> bytes:
         line = f"{method} {path} HTTP/1.1\r\nHost: {self.authority}\r\n"
         agent = f"User-Agent: switchgear/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
-        return (line + agent).encode("latin-1") + credential.header + self._fixed
+        lines = b"".join(b"%b: %b\r\n" % pair for pair in credential.headers) if credential else b""
+        return (line + agent).encode("latin-1") + lines + self._fixed
 
 
 def _with_query(head: bytes, query: bytes) -> bytes:
@@ -145,12 +152,12 @@ def _with_query(head: bytes, query: bytes) -> bytes:
 
 
 def _credential(auth: AuthStyle, entry: CredentialEntry, number: int) -> Credential:
-    value = entry.value.reveal()
-    header = {
-        "bearer": f"Authorization: Bearer {value}\r\n",
-        "api-key": f"api-key: {value}\r\n",
-        "x-api-key": f"x-api-key: {value}\r\n",
-        "x-goog-api-key": f"x-goog-api-key: {value}\r\n",
-        "none": "",
+    value = entry.value.reveal().encode("latin-1")
+    headers = {
+        "bearer": [(b"authorization", b"Bearer " + value)],
+        "api-key": [(b"api-key", value)],
+        "x-api-key": [(b"x-api-key", value)],
+        "x-goog-api-key": [(b"x-goog-api-key", value)],
+        "none": [],
     }[auth]
-    return Credential(entry.name or f"credential-{number + 1}", header.encode("latin-1"))
+    return Credential(entry.name or f"credential-{number + 1}", headers)
