@@ -1,9 +1,9 @@
 """A JWK set behind a URL: fetched off the request path, kept while the issuer is away.
 
 A background task fetches the set when it is due. A token with an unknown key id asks for an early fetch, at most one
-per `MIN_REFETCH_S` whoever asks, so that made-up ids cannot turn the gateway on the issuer. When a fetch fails, the keys
-in hand stay, and it is tried again after `RETRY_S` (or `refresh`, where that is sooner). Redirects are followed within
-the origin of the URL only.
+per `MIN_REFETCH_S` whoever asks, so that made-up ids cannot turn the gateway on the issuer. When a fetch fails, the
+keys in hand stay, and it is tried again after `RETRY_S` (or `refresh`, where that is sooner). Redirects are followed
+within the origin of the URL only.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ secret is shown only when it looks like a word, since it may be a key pasted in 
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import types
@@ -22,6 +21,7 @@ from msgspec import NODEFAULT, Meta
 
 from switchgear.config.document import Node, Path
 from switchgear.config.schema import Section
+from switchgear.config.suggest import closest, did_you_mean
 from switchgear.config.values import Duration, Secret, Size
 
 Problem = Callable[[Path, str], None]
@@ -79,8 +79,7 @@ class Decoder:
     def _literal(self, node: Node, allowed: tuple[Any, ...], path: Path) -> Any:
         if isinstance(node.value, str) and node.value in allowed:
             return node.value
-        close = _close(node.value, allowed) if isinstance(node.value, str) else None
-        hint = f"; did you mean {close!r}?" if close else ""
+        hint = did_you_mean(node.value, allowed) if isinstance(node.value, str) else ""
         shown = repr(node.value) if isinstance(node.value, str) and _may_show(node) else _got(node)
         self.problem(path, f"expected one of {', '.join(allowed)}, got {shown}{hint}")
         return BROKEN
@@ -126,7 +125,7 @@ class Decoder:
         if not _WORD.fullmatch(key) and (beside_secret or len(key) > 40):
             self.problem(path, f"unknown key; expected one of {', '.join(fields)}")
             return
-        close = _close(key, fields)
+        close = closest(key, fields)
         hint = f"did you mean '{close}'?" if close else f"expected one of {', '.join(fields)}"
         self.problem((*path, key), f"unknown key; {hint}")
 
@@ -274,7 +273,3 @@ def _got(node: Node) -> str:
     if node.value == "":
         return "an empty string"
     return _kind_of(node)
-
-
-def _close(word: str, known: Any) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), None)

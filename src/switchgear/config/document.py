@@ -30,7 +30,6 @@ MAX_DEPTH = 64
 MAX_ALIAS_NODES = 100_000  # nodes that aliases add to those written out
 
 _TAG = "tag:yaml.org,2002:"
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _CONSTANTS: dict[str, bool | None] = {"": None, "~": None}
@@ -105,6 +104,31 @@ def dotted(path: Path) -> str:
     return text
 
 
+class _Depth:
+    """Stops a loader at `MAX_DEPTH`. Composing is recursive, in libyaml's binding without any check of the stack."""
+
+    depth = 0
+
+    def descend_resolver(self, parent: yaml.Node | None, _index: Any) -> None:
+        """Called by the composer before each node."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            mark = parent.start_mark if parent is not None else None
+            raise yaml.MarkedYAMLError(problem=f"more than {MAX_DEPTH} levels of nesting", problem_mark=mark)
+
+    def ascend_resolver(self) -> None:
+        """Called by the composer after each node."""
+        self.depth -= 1
+
+
+class _PythonLoader(_Depth, yaml.SafeLoader):
+    pass
+
+
+class _Loader(_Depth, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml where it is there
+    pass
+
+
 def parse(text: str, form: Format, file: str | None = None) -> Node:
     """The document as nodes. Raises ConfigError: not YAML or TOML, not a mapping, a duplicate key, over a bound."""
     if len(text) > MAX_FILE_BYTES:
@@ -128,11 +152,9 @@ class _Yaml:
 
     def _compose(self, text: str) -> yaml.Node | None:
         try:
-            return _first(_LOADER, text)
+            return _first(_Loader, text)
         except yaml.YAMLError as error:
             raise self._syntax_error(_explained(text) or error, text) from None  # it quotes the text around the mistake
-        except RecursionError:
-            raise ConfigError(f"expected at most {MAX_DEPTH} levels of nesting", file=self.file) from None
 
     def _syntax_error(self, error: yaml.YAMLError, text: str) -> ConfigError:
         if isinstance(error, yaml.reader.ReaderError):
@@ -154,12 +176,12 @@ class _Yaml:
     def _node(self, node: yaml.Node, path: Path, above: frozenset[int]) -> Node:
         if id(node) in above:
             raise self._error("an alias must not contain itself", node, path)
-        if len(path) > MAX_DEPTH:
-            raise self._error(f"expected at most {MAX_DEPTH} levels of nesting", node)
+        if len(path) > MAX_DEPTH:  # through aliases
+            raise self._error(f"more than {MAX_DEPTH} levels of nesting", node, path[:1])
         if id(node) in self.seen:
             self.from_aliases += 1
             if self.from_aliases > MAX_ALIAS_NODES:
-                raise self._error(f"aliases expand to more than {MAX_ALIAS_NODES} values", node)
+                raise self._error(f"aliases expand to more than {MAX_ALIAS_NODES} values", node, path[:1])
         self.seen.add(id(node))
         line = node.start_mark.line + 1
         if isinstance(node, yaml.ScalarNode):
@@ -226,7 +248,7 @@ def _first(loader: Any, text: str) -> yaml.Node | None:
 def _explained(text: str) -> yaml.YAMLError | None:
     """The same mistake as the pure Python loader explains it: in more words."""
     try:
-        _first(yaml.SafeLoader, text)
+        _first(_PythonLoader, text)
     except yaml.YAMLError as error:
         return error
     return None
@@ -253,7 +275,7 @@ def _parse_toml(text: str, file: str | None) -> Node:
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         raise ConfigError(f"not valid TOML: {reason}", file=file, line=line) from None
     except RecursionError:
-        raise ConfigError(f"expected at most {MAX_DEPTH} levels of nesting", file=file) from None
+        raise ConfigError(f"more than {MAX_DEPTH} levels of nesting", file=file) from None
     return _toml_node(data, (), 1, _toml_lines(text))
 
 

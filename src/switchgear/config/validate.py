@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from switchgear.config.document import Path, dotted
 from switchgear.config.report import Report
 from switchgear.config.schema import Breaker, Config, Cors, Model, Provider, Retries, Server, Timeouts, Tls
+from switchgear.config.suggest import did_you_mean
 from switchgear.config.urls import is_loopback, split_url
 from switchgear.config.validate_auth import NOT_ENFORCED, validate_auth
 
@@ -58,7 +59,7 @@ def validate(config: Config, report: Report, known_types: Mapping[str, ProviderR
     for name, provider in config.providers.items():
         _provider(name, provider, report, known_types)
     if config.default_provider is not None and config.default_provider not in config.providers:
-        report.error(("default_provider",), _expected_provider(config))
+        report.error(("default_provider",), _expected_provider(config.default_provider, config))
     for section in ("timeouts", "retries", "breaker"):
         _PACE[section](getattr(config.defaults, section), ("defaults", section), report)
     _policies(config.defaults.routing.policies, ("defaults", "routing"), report)
@@ -154,7 +155,8 @@ def _provider(name: str, provider: Provider, report: Report, known: Mapping[str,
     if not _PROVIDER_NAME.fullmatch(name):
         report.error(path, "expected a name of at most 64 letters, digits, '.', '_' and '-'")
     if known is not None and provider.type not in known:
-        report.error((*path, "type"), f"expected one of {', '.join(sorted(known))}")
+        hint = did_you_mean(provider.type, known)
+        report.error((*path, "type"), f"expected one of {', '.join(sorted(known))}{hint}")
     elif known is not None and provider.base_url is None and known[provider.type].base_url is None:
         report.error(path, f"expected the key 'base_url': type {provider.type} has no public address of its own")
     if provider.base_url is not None and provider.base_url != SIMULATOR_URL:
@@ -247,7 +249,7 @@ def _model(name: str, model: Model, config: Config, report: Report) -> None:
     for n, target in enumerate(model.targets):
         place = (*path, "targets", n)
         if target.provider not in config.providers:
-            report.error((*place, "provider"), _expected_provider(config))
+            report.error((*place, "provider"), _expected_provider(target.provider, config))
         first = seen.setdefault((target.provider, target.model), n)
         if first != n:
             report.error(place, f"expected each target once, this is the same as {dotted((*path, 'targets', first))}")
@@ -298,9 +300,11 @@ _PACE: dict[str, Callable[[Any, Path, Report], None]] = {
 }
 
 
-def _expected_provider(config: Config) -> str:
+def _expected_provider(name: str, config: Config) -> str:
     names = ", ".join(list(config.providers)[:20])
-    return f"expected the name of a provider: {names}" if names else "expected a provider's name, and there is none"
+    if not names:
+        return "expected a provider's name, and there is none"
+    return f"expected the name of a provider: {names}{did_you_mean(name, config.providers)}"
 
 
 def _not_enforced(config: Config, report: Report) -> None:
