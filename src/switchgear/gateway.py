@@ -1,10 +1,13 @@
 """The life of a request, top to bottom. Start reading here.
 
-`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each is a
-method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens on every exit. `server/` turns bytes
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each
+is a
+method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
+on every exit. `server/` turns bytes
 into a call of `handle` and renders what it raises; it decides nothing.
 
-Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing; output *guard* and
+Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing;
+output *guard* and
 *store* in the relay; the ledger in settle.
 """
 
@@ -30,12 +33,12 @@ from switchgear.wire.multipart import find_fields
 
 if TYPE_CHECKING:
     from switchgear.auth.authenticator import Authenticator
-    from switchgear.hotpath._client import Response
     from switchgear.hotpath._peek import Request as Peeked
     from switchgear.hotpath._sse import Rewriter
     from switchgear.observability.logs import AccessLog
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.router import Route, Router
+    from switchgear.upstream.upstream import Answered
 
 _DONE = b"data: [DONE]\n\n"
 _ARRAY, _NULL = ord("["), ord("n")
@@ -66,8 +69,10 @@ class Gateway:
     async def handle(self, ctx: RequestContext, reply: Reply) -> None:
         """Serve one request into `reply`.
 
-        Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has already
-        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any more.
+        Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has
+        already
+        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any
+        more.
         """
         try:
             principal = self.authenticator.authenticate(ctx.token)
@@ -108,7 +113,9 @@ class Gateway:
             raise InvalidRequest(exc.message, param=exc.param, code=exc.code) from None
         for name in ctx.endpoint.required:
             if not _present(peeked, name):
-                raise InvalidRequest(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+                raise InvalidRequest(
+                    f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+                )
         ctx.peeked = peeked
         ctx.model, ctx.stream = peeked.model or "", peeked.stream
 
@@ -117,7 +124,9 @@ class Gateway:
         principal = ctx.principal
         if principal is not None and not principal.may_use(ctx.model or "*"):
             what = f"model `{ctx.model}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
-            raise PermissionDenied(f"This key may not use the {what}.", code="model_not_allowed", param="model" if ctx.model else None)
+            raise PermissionDenied(
+                f"This key may not use the {what}.", code="model_not_allowed", param="model" if ctx.model else None
+            )
 
     def route(self, ctx: RequestContext) -> Route:
         """5. Where to: the targets of the model; which of them is chosen at each attempt, by `Route.pick`."""
@@ -136,7 +145,9 @@ class Gateway:
         """Where a request goes that names no model: the provider asked for by header, else the default one."""
         route = self.providers.get(name)
         if route is None:
-            raise InvalidRequest(f"There is no provider `{name[:64]}`.", param="x-switchgear-provider", code="unknown_provider")
+            raise InvalidRequest(
+                f"There is no provider `{name[:64]}`.", param="x-switchgear-provider", code="unknown_provider"
+            )
         return route
 
     def head(self, ctx: RequestContext, answer: Answer) -> Headers:
@@ -150,7 +161,7 @@ class Gateway:
         return headers
 
     async def relay_events(
-        self, ctx: RequestContext, response: Response, rewriter: Rewriter, out: bytes, headers: Headers, reply: Reply
+        self, ctx: RequestContext, response: Answered, rewriter: Rewriter, out: bytes, headers: Headers, reply: Reply
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
         ctx.first_byte_at = self.loop.time()
@@ -172,7 +183,11 @@ class Gateway:
                     break
                 out = rewriter.feed(chunk)
         except (UpstreamError, ValueError) as error:
-            failure = error if isinstance(error, UpstreamError) else UpstreamProtocolError("The upstream sent an event that is too large.")
+            failure = (
+                error
+                if isinstance(error, UpstreamError)
+                else UpstreamProtocolError("The upstream sent an event that is too large.")
+            )
             await reply.send(self._stream_error(ctx, failure))
         finally:
             self.metrics.stream_closed()
@@ -184,7 +199,8 @@ class Gateway:
             await self._linger(response)
 
     def _ending(self, ctx: RequestContext, rewriter: Rewriter) -> bytes:
-        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES 11)."""
+        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
+        11)."""
         rest = rewriter.flush()
         if rewriter.done or rewriter.error is not None:
             return rest
@@ -196,7 +212,8 @@ class Gateway:
         return rest + self._stream_error(ctx, UpstreamProtocolError("The upstream's stream broke off before its end."))
 
     def _stream_error(self, ctx: RequestContext, error: UpstreamError) -> bytes:
-        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10, §15.3)."""
+        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
+        §15.3)."""
         ctx.error = error
         if ctx.endpoint.sse == "responses":
             return wire_errors.responses_event(error)
@@ -212,7 +229,7 @@ class Gateway:
             sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
             ctx.usage = Usage(input_tokens=sent // 4, output_tokens=rewriter.events, estimated=True)
 
-    async def _linger(self, response: Response) -> None:
+    async def _linger(self, response: Answered) -> None:
         """Wait briefly for the end of the body after [DONE], so that the connection can be used again."""
         try:
             rest = response.read_nowait()
@@ -223,8 +240,9 @@ class Gateway:
             pass
         response.close()
 
-    async def relay_bytes(self, response: Response, headers: Headers, reply: Reply) -> None:
-        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody takes it for whole."""
+    async def relay_bytes(self, response: Answered, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody
+        takes it for whole."""
         if response.content_length >= 0:
             headers.append((b"content-length", b"%d" % response.content_length))
         await reply.start(response.status, headers)
@@ -254,7 +272,8 @@ def _present(peeked: Peeked, name: str) -> bool:
             )
         if peeked.messages_empty:
             raise InvalidRequest(
-                "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.",
+                "Invalid 'messages': empty array. Expected an array with minimum length 1, "
+                "but got an empty array instead.",
                 param="messages",
                 code="empty_array",
             )

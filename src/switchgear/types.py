@@ -118,7 +118,8 @@ class Reply(Protocol):
 class RequestContext:
     """One client request on its way through the gateway. Filled stage by stage; read by settle, logs and metrics.
 
-    Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty otherwise.
+    Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty
+    otherwise.
     """
 
     # Defaults stand on the class: what a request does not set is not stored.

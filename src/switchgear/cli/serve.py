@@ -33,7 +33,8 @@ DEMO_MODEL = "demo"
 def command(path: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve the gateway.
 
-    Without a file: the providers whose keys are in the environment (OPENAI_API_KEY, ...), or the built-in simulator when there is
+    Without a file: the providers whose keys are in the environment (OPENAI_API_KEY, ...), or the built-in simulator
+    when there is
     none, on http://127.0.0.1:8080.
     """
     require()
@@ -83,7 +84,7 @@ def with_simulator(config: Config, url: str) -> Config:
 
 def start_simulator() -> tuple[subprocess.Popen[str], str]:
     """The simulator as a child process, and its base URL. It ends when this process does."""
-    child = subprocess.Popen(  # noqa: S603 - our own module, no input in the command
+    child = subprocess.Popen(
         [sys.executable, "-m", "switchgear.simulator", "--port", "0", "--first-token", "50ms", "--gap", "10ms"],
         stdout=subprocess.PIPE,
         text=True,
@@ -112,10 +113,15 @@ def banner(config: Config, simulated: bool) -> None:
     live = ", ".join(f"{name} ({_where(provider)})" for name, provider in config.providers.items())
     click.echo(f"  providers  {live}")
     if simulated:
-        click.echo("             no provider key is set: the built-in simulator answers. Set OPENAI_API_KEY, ... for real ones.")
+        click.echo(
+            "             no provider key is set: the built-in simulator answers. "
+            "Set OPENAI_API_KEY, ... for real ones."
+        )
     auth = f" \\\n    -H 'Authorization: Bearer {key}'" if key else ""
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
-    click.echo(f"\n  curl {url}/v1/chat/completions{auth} \\\n    -H 'Content-Type: application/json' \\\n    -d '{body}'\n")
+    click.echo(
+        f"\n  curl {url}/v1/chat/completions{auth} \\\n    -H 'Content-Type: application/json' \\\n    -d '{body}'\n"
+    )
 
 
 def _where(provider: Provider) -> str:

@@ -27,9 +27,9 @@ class Parser:
         """At end of input: a pending block with data is dispatched (TRANSLATION §20)."""
 
 # What ends a stream well, and where model, usage and errors stand in an event.
-CHAT: int        # chat/completions and completions: `[DONE]`, `choices[].finish_reason`; `usage`, `model` at top level
-RESPONSES: int   # responses: `response.completed|incomplete|failed`, model and usage inside `response`
-OPAQUE: int      # anything else (audio, images): events relayed, nothing read but `error` and [DONE]
+CHAT: int  # chat/completions and completions: `[DONE]`, `choices[].finish_reason`; `usage`, `model` at top level
+RESPONSES: int  # responses: `response.completed|incomplete|failed`, model and usage inside `response`
+OPAQUE: int  # anything else (audio, images): events relayed, nothing read but `error` and [DONE]
 
 class Rewriter:
     """Relays an event stream: whole events, as the bytes that arrived wherever nothing has to change.
@@ -62,14 +62,14 @@ class Rewriter:
         """What can be forwarded now: all whole events. The very object `chunk` when it is whole and unchanged."""
     def flush(self) -> bytes:
         """At end of input: a pending block that is whole but for its blank line, completed; a torn one is dropped."""
-    started: bool          # an event with data was seen
-    events: int            # events with data so far, [DONE] included
-    done: bool             # [DONE] was seen (CHAT, OPAQUE), or response.completed/incomplete/failed (RESPONSES)
-    finished: bool         # CHAT: a choice has a finish_reason that is a string; RESPONSES: same as done
+    started: bool  # an event with data was seen
+    events: int  # events with data so far, [DONE] included
+    done: bool  # [DONE] was seen (CHAT, OPAQUE), or response.completed/incomplete/failed (RESPONSES)
+    finished: bool  # CHAT: a choice has a finish_reason that is a string; RESPONSES: same as done
     # Data of the first event with a truthy top-level `error`, or named `error`, or (RESPONSES) of type "error".
     error: bytes | None
     # JSON text of the last usage object (not null), as it arrived; CHAT: that of `x_groq` if there is no other.
     usage: bytes | None
     # The upstream's own name for the model, JSON text with quotes, from the first event that has one (not "").
     model: bytes | None
-    pending: int           # bytes held back
+    pending: int  # bytes held back

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import logging.config
 import os
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ class StdlibHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            event: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
+            event: MutableMapping[str, Any] = {"event": record.getMessage(), "logger": record.name}
             if record.exc_info:
                 event["exc_info"] = record.exc_info
             event["level"] = record.levelname.lower()

@@ -1,6 +1,7 @@
 """The providers that speak the OpenAI wire format, one row each.
 
-Plain variation is data: a compatible provider is a row. What differs in behaviour (a wire format of its own) is a module
+Plain variation is data: a compatible provider is a row. What differs in behaviour (a wire format of its own) is a
+module
 beside this file. Base URLs and authentication: each vendor's own API reference, as its SDK takes them (DESIGN §6).
 """
 
@@ -38,7 +39,11 @@ _ROWS = (
     ProviderType("azure", None, auth="api-key", wire="azure", env="AZURE_OPENAI_API_KEY"),
     ProviderType("anthropic", "https://api.anthropic.com", auth="x-api-key", wire="anthropic", env="ANTHROPIC_API_KEY"),
     ProviderType(
-        "gemini", "https://generativelanguage.googleapis.com", auth="x-goog-api-key", wire="gemini", env="GEMINI_API_KEY"
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        auth="x-goog-api-key",
+        wire="gemini",
+        env="GEMINI_API_KEY",
     ),
     ProviderType("mistral", "https://api.mistral.ai/v1", ask_usage=False, env="MISTRAL_API_KEY"),
     ProviderType("xai", "https://api.x.ai/v1", env="XAI_API_KEY"),
@@ -67,6 +72,8 @@ def provider_types() -> dict[str, ProviderType]:
     for entry in entry_points(group="switchgear.providers"):
         row = entry.load()
         if not isinstance(row, ProviderType) or row.name in BUILT_IN:
-            raise ValueError(f"entry point switchgear.providers:{entry.name} must name a ProviderType with a name of its own")
+            raise ValueError(
+                f"entry point switchgear.providers:{entry.name} must name a ProviderType with a name of its own"
+            )
         types[row.name] = row
     return types

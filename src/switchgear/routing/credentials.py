@@ -207,7 +207,9 @@ class CredentialPool:
 
     def spare(self, now: float, tried: Container[str]) -> bool:
         """Whether one that was not tried is available."""
-        return any(self._state(slot, now) is State.AVAILABLE and slot.credential.name not in tried for slot in self._slots)
+        return any(
+            self._state(slot, now) is State.AVAILABLE and slot.credential.name not in tried for slot in self._slots
+        )
 
     def wait_s(self, now: float) -> float:
         """Seconds until one may be used as it should: 0.0 when one is available."""

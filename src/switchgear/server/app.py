@@ -1,12 +1,14 @@
 """The HTTP edge: an ASGI application that turns bytes into a call of `Gateway.handle` and renders what it raises.
 
-It runs under any ASGI server; `cli/serve.py` runs it under granian. Decisions are the gateway's: here are paths, methods,
+It runs under any ASGI server; `cli/serve.py` runs it under granian. Decisions are the gateway's: here are paths,
+methods,
 body caps, request ids, CORS, error envelopes and draining.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
@@ -23,8 +25,8 @@ from switchgear.observability import logs
 from switchgear.server import body as bodies
 from switchgear.server import pages
 from switchgear.server.cors import Cors
-from switchgear.server.inflight import Exchange, InFlight, Receive
 from switchgear.server.ids import RequestIds
+from switchgear.server.inflight import Exchange, Receive
 from switchgear.server.render import error_answer
 from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
@@ -32,6 +34,7 @@ from switchgear.server.worker import Worker
 from switchgear.types import Endpoint, Headers, RequestContext
 
 log = logs.get(__name__)
+
 
 class App:
     """The ASGI application of one worker. worker: what it serves, started and stopped by the lifespan."""
@@ -50,7 +53,9 @@ class App:
             await worker.start()
         head = Head(scope["headers"], worker.forwarded)
         request_id = self.ids.accept(head.request_id)
-        reply = AsgiReply(send, self._extra(request_id, head) if worker.draining or head.origin else [(b"x-request-id", request_id)])
+        reply = AsgiReply(
+            send, self._extra(request_id, head) if worker.draining or head.origin else [(b"x-request-id", request_id)]
+        )
         exchange = worker.inflight.enter(receive)
         try:
             methods = EXACT.get(scope["path"])
@@ -186,17 +191,18 @@ class App:
         elif UNSUPPORTED.match(path):
             raise NotFound(f"{path} is not served by this gateway.", status=501, code="unsupported_endpoint")
         else:
-            raise NotFound(f"Unknown request URL: {method} {path[:200]}. Please check the URL for typos.", code="unknown_url")
+            raise NotFound(
+                f"Unknown request URL: {method} {path[:200]}. Please check the URL for typos.", code="unknown_url"
+            )
 
     async def _refuse(self, error: GatewayError, reply: AsgiReply) -> None:
-        """Render an error, if the answer has not begun; else nothing can be said any more and the body stays cut off."""
+        """Render an error, if the answer has not begun; else nothing can be said any more and the body stays cut
+        off."""
         if reply.started:
             raise error
         status, headers, body = error_answer(error)
-        try:
+        with contextlib.suppress(ClientDisconnected):
             await reply.whole(status, headers, body)
-        except ClientDisconnected:
-            pass
 
 
 _SLASHES = re.compile(r"/{2,}")

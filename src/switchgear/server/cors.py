@@ -30,7 +30,7 @@ class Cors:
 
     def preflight(self, origin: bytes, methods: dict[str, Endpoint] | None) -> Headers:
         """Headers of the answer to OPTIONS, besides `headers(origin)`."""
-        allow = ", ".join([*(methods or {"GET": None, "POST": None}), "OPTIONS"]).encode()
+        allow = ", ".join([*(methods or ("GET", "POST")), "OPTIONS"]).encode()
         if not origin or not (self._any or origin in self._origins):
             return [(b"allow", allow)]
         return [

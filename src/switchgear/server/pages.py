@@ -17,7 +17,7 @@ from switchgear.types import Principal
 from switchgear.upstream.catalogue import ModelEntry
 
 if TYPE_CHECKING:
-    from switchgear.server.app import Head
+    from switchgear.hotpath._head import Head
     from switchgear.server.worker import Worker
 
 _JSON = (b"content-type", b"application/json")
@@ -55,7 +55,11 @@ async def serve(
 
 async def _ready(worker: Worker, reply: AsgiReply) -> None:
     ready = worker.started and not worker.draining
-    state = {"status": "ready" if ready else "draining", "providers": sorted(worker.upstreams), "in_flight": len(worker.inflight)}
+    state = {
+        "status": "ready" if ready else "draining",
+        "providers": sorted(worker.upstreams),
+        "in_flight": len(worker.inflight),
+    }
     await reply.whole(200 if ready else 503, [_JSON], _encode(state))
 
 
@@ -80,5 +84,7 @@ async def _models(worker: Worker, path: str, head: Head, reply: AsgiReply) -> No
             await reply.whole(200, [_JSON], _encode(entry))
             return
     raise NotFound(
-        f"The model `{wanted[:200]}` does not exist or you do not have access to it.", code="model_not_found", param="model"
+        f"The model `{wanted[:200]}` does not exist or you do not have access to it.",
+        code="model_not_found",
+        param="model",
     )

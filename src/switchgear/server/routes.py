@@ -23,9 +23,13 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", required=("input",))},
     "/v1/moderations": {"POST": Endpoint("moderations", "/moderations", required=("input",), model="optional")},
     "/v1/rerank": {"POST": Endpoint("rerank", "/rerank")},
-    "/v1/images/generations": {"POST": Endpoint("images.generations", "/images/generations", required=("prompt",), model="optional")},
+    "/v1/images/generations": {
+        "POST": Endpoint("images.generations", "/images/generations", required=("prompt",), model="optional")
+    },
     "/v1/images/edits": {"POST": Endpoint("images.edits", "/images/edits", "multipart", model="optional")},
-    "/v1/images/variations": {"POST": Endpoint("images.variations", "/images/variations", "multipart", model="optional")},
+    "/v1/images/variations": {
+        "POST": Endpoint("images.variations", "/images/variations", "multipart", model="optional")
+    },
     "/v1/audio/speech": {"POST": Endpoint("audio.speech", "/audio/speech", required=("input",), gather=False)},
     "/v1/audio/transcriptions": {"POST": Endpoint("audio.transcriptions", "/audio/transcriptions", "multipart")},
     "/v1/audio/translations": {"POST": Endpoint("audio.translations", "/audio/translations", "multipart")},
@@ -49,7 +53,10 @@ PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
             "DELETE": Endpoint("files.delete", "", "none", model="none"),
         },
     ),
-    (re.compile(rf"/v1/files/{_ID}/content"), {"GET": Endpoint("files.content", "", "none", model="none", gather=False)}),
+    (
+        re.compile(rf"/v1/files/{_ID}/content"),
+        {"GET": Endpoint("files.content", "", "none", model="none", gather=False)},
+    ),
     (re.compile(rf"/v1/batches/{_ID}"), {"GET": Endpoint("batches.retrieve", "", "none", model="none")}),
     (re.compile(rf"/v1/batches/{_ID}/cancel"), {"POST": Endpoint("batches.cancel", "", "none", model="none")}),
     (

@@ -1,6 +1,7 @@
 """The process above the workers: granian's, with our signals.
 
-SIGTERM/SIGINT: workers are told to drain (readiness fails, answers say `connection: close`) and go on for `drain.grace`, so that
+SIGTERM/SIGINT: workers are told to drain (readiness fails, answers say `connection: close`) and go on for
+`drain.grace`, so that
 clients with open connections move on without a failed request; then granian closes the listener and lets what is in
 flight finish until `drain.deadline`. A second signal skips the grace.
 SIGHUP: workers read the configuration again; none is restarted.
@@ -17,7 +18,7 @@ from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from switchgear.config.schema import Config
 from switchgear.observability import logs
@@ -34,7 +35,7 @@ def load_app(config: Config, path: Path | None, run_dir: Path) -> App:
     return App(Worker(config, path, run_dir, f"{os.getpid()}"))
 
 
-class Supervisor(Server):
+class Supervisor(MPServer):
     """granian for one configuration. path: the file to watch, if any. run_dir: where the workers' metrics lie."""
 
     def __init__(self, config: Config, path: Path | None, run_dir: Path):
@@ -73,7 +74,7 @@ class Supervisor(Server):
             os._exit(0)
         self._signals += 1
         if self._signals > 1 or self._drain_grace_s <= 0:
-            super().signal_handler_interrupt()
+            super().signal_handler_interrupt()  # type: ignore[no-untyped-call]  # granian's
             return
         self._tell(signal.SIGUSR1)
         timer = threading.Timer(self._drain_grace_s, super().signal_handler_interrupt)
@@ -87,7 +88,7 @@ class Supervisor(Server):
 
     def _tell(self, number: signal.Signals) -> None:
         for worker in self.wrks:
-            if worker.is_alive():
+            if worker.is_alive():  # type: ignore[no-untyped-call]  # granian's
                 os.kill(worker.inner.pid, number)
 
 

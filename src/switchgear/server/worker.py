@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from switchgear.auth.authenticator import Authenticator
 from switchgear.config.schema import Config
@@ -33,7 +34,8 @@ log = logs.get(__name__)
 
 
 class Worker:
-    """config: the validated configuration. path: the file it came from, watched for changes. run_dir: metrics of all workers."""
+    """config: the validated configuration. path: the file it came from, watched for changes. run_dir: metrics of all
+    workers."""
 
     def __init__(self, config: Config, path: Path | None, run_dir: Path, worker_id: str):
         require()
@@ -67,7 +69,11 @@ class Worker:
         self._on_signal(signal.SIGUSR1, self.drain)
         if self.path is not None:
             self._watcher = ConfigWatcher(
-                self.path, self._reloaded, current=self.config, known_types=provider_types(), on_error=self._not_reloaded
+                self.path,
+                self._reloaded,
+                current=self.config,
+                known_types=provider_types(),
+                on_error=self._not_reloaded,
             )
             self._watcher.start()
             self._on_signal(signal.SIGHUP, self._watcher.reload)
@@ -98,7 +104,9 @@ class Worker:
         for name, provider in config.providers.items():
             old = previous.get(name)
             same = old is not None and old.provider == provider
-            upstreams[name] = old if old is not None and same else Upstream(name, provider, types[provider.type], self.loop)
+            upstreams[name] = (
+                old if old is not None and same else Upstream(name, provider, types[provider.type], self.loop)
+            )
         authenticator = Authenticator(config, self._authenticator)
         await authenticator.start()
         router = build_router(config)
@@ -110,7 +118,13 @@ class Worker:
         catalogue.start()
         access = AccessLog(config.logging.access, self.metrics)
         gateway = Gateway(
-            self.loop, authenticator, router, default_route(config), Failover(self.loop, upstreams, self.metrics), self.metrics, access
+            self.loop,
+            authenticator,
+            router,
+            default_route(config),
+            Failover(self.loop, upstreams, self.metrics),
+            self.metrics,
+            access,
         )
         gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
         if self._router is not None:
@@ -177,10 +191,10 @@ class Worker:
             self._spawn(authenticator.stop if authenticator else None, catalogue.stop if catalogue else None)
         self._retiring = left
 
-    def _spawn(self, *stops: Callable[[], object] | None) -> None:
+    def _spawn(self, *stops: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
         for stop in stops:
             if stop is not None:
-                task = self.loop.create_task(stop())  # type: ignore[arg-type]  # both are coroutine functions
+                task = self.loop.create_task(stop())
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -207,14 +221,17 @@ def default_route(config: Config) -> dict[str, Route]:
     """Routes of requests that name no model (files, batches), by provider; "" is the default provider's."""
     defaults = config.defaults
     routes = {
-        name: Route(name, [Target(name, "")], timeouts=defaults.timeouts, retries=defaults.retries, breaker=defaults.breaker)
+        name: Route(
+            name, [Target(name, "")], timeouts=defaults.timeouts, retries=defaults.retries, breaker=defaults.breaker
+        )
         for name in config.providers
     }
     first = config.default_provider or next(iter(config.providers), None)
     return {"": routes[first], **routes} if first is not None else routes
 
 
-# Client headers that go along to the upstream: they change the answer or carry the trace (TRANSLATION §17 lists those that never do).
+# Client headers that go along to the upstream: they change the answer or carry the trace (TRANSLATION §17 lists those
+# that never do).
 FORWARDED = frozenset(
     (b"openai-beta", b"anthropic-beta", b"anthropic-version", b"idempotency-key", b"traceparent", b"tracestate")
 )

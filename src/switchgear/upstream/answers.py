@@ -9,11 +9,10 @@ from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
-from switchgear.hotpath._client import Response
 from switchgear.hotpath._sse import Rewriter
 from switchgear.routing.retry import parse_retry_after
 from switchgear.types import Headers, Usage
-from switchgear.wire import errors as wire_errors
+from switchgear.upstream.upstream import Answered
 
 ERROR_BODY_MAX = 256 * 1024
 GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that its usage can be read
@@ -38,7 +37,7 @@ _OWN = frozenset(
 )
 
 
-def client_headers(response: Response) -> Headers:
+def client_headers(response: Answered) -> Headers:
     """The upstream's headers that go on to the client; its request id under a name of its own."""
     headers: Headers = []
     for pair in response.headers:
@@ -49,7 +48,7 @@ def client_headers(response: Response) -> Headers:
     return headers
 
 
-def is_json(response: Response) -> bool:
+def is_json(response: Answered) -> bool:
     """Whether the answer's content type is JSON (also `application/problem+json` and the like)."""
     kind = response.header(b"content-type")
     if kind == b"application/json":
@@ -57,7 +56,7 @@ def is_json(response: Response) -> bool:
     return kind is not None and b"json" in kind.split(b";", 1)[0].lower()
 
 
-async def rejection(response: Response) -> UpstreamRejected:
+async def rejection(response: Answered) -> UpstreamRejected:
     """The error an answer with an error status (or a redirect, which no API of this kind sends) stands for."""
     try:
         body = response.body if response.body is not None else await response.read_all(ERROR_BODY_MAX)
@@ -84,7 +83,7 @@ def blames_credential(error: UpstreamRejected) -> bool:
     return error.status in (400, 403) and any(words in error.body for words in _BAD_KEY)
 
 
-def plain(response: Response, body: bytes) -> bytes:
+def plain(response: Answered, body: bytes) -> bytes:
     """The body without a content coding. We ask for none; an upstream that sends one all the same is undone here.
 
     Raises `UpstreamProtocolError`: unknown or broken coding, or more than `INFLATED_MAX` bytes of content.
@@ -134,7 +133,7 @@ def embedded_error(body: bytes) -> UpstreamRejected:
     return rejected(status, [], body)
 
 
-async def first_events(response: Response, rewriter: Rewriter) -> bytes:
+async def first_events(response: Answered, rewriter: Rewriter) -> bytes:
     """What can be forwarded up to and including the first event with data.
 
     Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
@@ -179,7 +178,8 @@ _NO_DETAILS = _Details()
 
 
 def read_usage(token: bytes) -> Usage | None:
-    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none (TRANSLATION §12)."""
+    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none (TRANSLATION
+    §12)."""
     try:
         usage = _decode_usage(token)
     except (DecodeError, UnicodeDecodeError):

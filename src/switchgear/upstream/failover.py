@@ -21,11 +21,10 @@ from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 
 if TYPE_CHECKING:
-    from switchgear.hotpath._client import Response
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.upstream.upstream import Upstream
+    from switchgear.upstream.upstream import Answered, Upstream
 
 _DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
 
@@ -39,7 +38,7 @@ class Answer:
 
     __slots__ = ("body", "first", "response", "rewriter")
 
-    def __init__(self, response: Response, body: bytes | None, rewriter: Rewriter | None = None, first: bytes = b""):
+    def __init__(self, response: Answered, body: bytes | None, rewriter: Rewriter | None = None, first: bytes = b""):
         self.response = response
         self.body = body
         self.rewriter = rewriter
@@ -129,7 +128,12 @@ class Failover:
                 return answer
 
     def _report(
-        self, error: UpstreamError | Overloaded, route: Route, index: int, upstream: Upstream, credential: Credential | None
+        self,
+        error: UpstreamError | Overloaded,
+        route: Route,
+        index: int,
+        upstream: Upstream,
+        credential: Credential | None,
     ) -> Outcome:
         """Tell route, credential and metrics how an attempt failed."""
         now = self.loop.time()
@@ -187,12 +191,17 @@ def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
     """Whether the gateway asks for a stream's usage where the client did not (CASES 8)."""
     peeked = ctx.peeked
     return (
-        ctx.stream and peeked is not None and ctx.endpoint.asks_usage and upstream.row.ask_usage and not peeked.include_usage
+        ctx.stream
+        and peeked is not None
+        and ctx.endpoint.asks_usage
+        and upstream.row.ask_usage
+        and not peeked.include_usage
     )
 
 
 def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
-    """The request body for a target: the client's, with the target's model name and the question for usage spliced in."""
+    """The request body for a target: the client's, with the target's model name and the question for usage spliced
+    in."""
     body = ctx.body
     renamed = model != ctx.model and bool(ctx.model)
     if not isinstance(body, bytes) or not (renamed or ask_usage):
@@ -204,7 +213,7 @@ def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncI
     return body
 
 
-async def begun(ctx: RequestContext, model: str, response: Response, hide_usage: bool) -> Answer:
+async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
     """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
     if response.status >= 300:
         raise await answers.rejection(response)
@@ -217,11 +226,12 @@ async def begun(ctx: RequestContext, model: str, response: Response, hide_usage:
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
-    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the client's."""
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
+    client's."""
     return json_string(ctx.model) if ctx.model and model != ctx.model else None
 
 
-def whole(ctx: RequestContext, model: str, response: Response, body: bytes) -> bytes:
+def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
     """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
     body = answers.plain(response, body)
     return _whole_json(ctx, body, client_name(ctx, model)) if body and answers.is_json(response) else body

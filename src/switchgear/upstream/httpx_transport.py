@@ -1,6 +1,7 @@
 """The complete, slower transport: httpx behind the interface of the compiled pool, for HTTP proxies, SOCKS and HTTP/2.
 
-One request costs about forty times the compiled client's CPU (DESIGN §1), so it serves where it must: `transport: httpx` on a provider.
+One request costs about forty times the compiled client's CPU (DESIGN §1), so it serves where it must: `transport:
+httpx` on a provider.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
     from switchgear.types import Headers
 
 _HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"transfer-encoding", b"upgrade")
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
 )
 _NOT_SENT = frozenset(("content-length", "host", "transfer-encoding"))  # httpx sets these itself
 
@@ -52,7 +62,9 @@ class HttpxPool:
             http2=http2,
             follow_redirects=False,
             trust_env=False,
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=idle_s),
+            limits=httpx.Limits(
+                max_connections=max_connections, max_keepalive_connections=max_connections, keepalive_expiry=idle_s
+            ),
         )
 
     async def send(

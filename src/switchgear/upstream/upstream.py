@@ -8,6 +8,7 @@ headers that go along are added. What is never passed on: the client's credentia
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
@@ -15,14 +16,31 @@ from switchgear import __version__
 from switchgear.config.schema import Credential as CredentialEntry
 from switchgear.config.schema import Provider
 from switchgear.hotpath._client import Pool
-from switchgear.hotpath._client import Response as Response
 from switchgear.providers.registry import AuthStyle, ProviderType
 from switchgear.routing.credentials import Credential, CredentialPool
-from switchgear.types import RequestContext
+from switchgear.types import Headers, RequestContext
 from switchgear.upstream.httpx_transport import HttpxPool
 from switchgear.upstream.tls import client_context
 
-_HEADS_MAX = 4096  # rendered heads kept per provider: (paths that are constants) x (credentials), plus Azure deployments
+_HEADS_MAX = (
+    4096  # rendered heads kept per provider: (paths that are constants) x (credentials), plus Azure deployments
+)
+
+
+class Answered(Protocol):
+    """An upstream's answer: `hotpath._client.Response`, or `HttpxResponse`. See the stub for the meaning."""
+
+    status: int
+    headers: Headers
+    body: bytes | None
+    content_length: int
+    event_stream: bool
+
+    def header(self, name: bytes) -> bytes | None: ...
+    async def read(self) -> bytes: ...
+    def read_nowait(self) -> bytes | None: ...
+    async def read_all(self, limit_bytes: int) -> bytes: ...
+    def close(self) -> None: ...
 
 
 class Transport(Protocol):
@@ -31,7 +49,7 @@ class Transport(Protocol):
     async def send(
         self,
         head: bytes,
-        body: object = b"",
+        body: bytes | AsyncIterator[bytes] = b"",
         *,
         gather_bytes: int = 0,
         connect_s: float = 5.0,
@@ -39,7 +57,7 @@ class Transport(Protocol):
         idle_s: float = 60.0,
         deadline: float = 0.0,
         head_request: bool = False,
-    ) -> Response: ...
+    ) -> Answered: ...
 
     @property
     def busy(self) -> int: ...
@@ -69,8 +87,10 @@ class Upstream:
             self.authority += f":{base.port}"
         self.origin = f"{base.scheme}://{self.authority}"
         tls = provider.tls
-        self.context = client_context(verify=tls.verify, ca=tls.ca) if self.secure else None
-        self.credentials = CredentialPool([_credential(row.auth, entry, n) for n, entry in enumerate(provider.credentials)])
+        self.context = client_context(verify=tls.verify, ca_file=tls.ca) if self.secure else None
+        self.credentials = CredentialPool(
+            [_credential(row.auth, entry, n) for n, entry in enumerate(provider.credentials)]
+        )
         self.forward = frozenset(header.lower().encode() for header in provider.forward_headers)
         self._heads: dict[tuple[str, str, str, str], bytes] = {}
         self._fixed = "".join(f"{key}: {value}\r\n" for key, value in provider.headers.items()).encode("latin-1")
@@ -129,7 +149,9 @@ class Upstream:
         if length < 0:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         elif length or ctx.method == "POST":
-            parts.append(b"Content-Type: %b\r\nContent-Length: %d\r\n" % (ctx.content_type or b"application/json", length))
+            parts.append(
+                b"Content-Type: %b\r\nContent-Length: %d\r\n" % (ctx.content_type or b"application/json", length)
+            )
         if length < 0 and ctx.content_type:
             parts.append(b"Content-Type: %b\r\n" % ctx.content_type)
         parts.append(b"X-Request-ID: %b\r\n\r\n" % ctx.request_id)

@@ -89,13 +89,16 @@ def describe(body: bytes) -> Described:
     inner = value.get("error")
     source = inner if isinstance(inner, dict) else value
     message = next(
-        (text for text in (source.get("message"), inner, value.get("message"), value.get("detail")) if _is_text(text)), ""
+        (text for text in (source.get("message"), inner, value.get("message"), value.get("detail")) if _is_text(text)),
+        "",
     )
     if not message and isinstance(value.get("detail"), list):
         message = "; ".join(
             str(item.get("msg", "")) for item in value["detail"] if isinstance(item, dict) and item.get("msg")
         )
-    return Described(str(message)[:2000], _text(source.get("type")), _text(source.get("code")), _text(source.get("param")))
+    return Described(
+        str(message)[:2000], _text(source.get("type")), _text(source.get("code")), _text(source.get("param"))
+    )
 
 
 def _is_text(value: Any) -> bool:
@@ -116,7 +119,8 @@ class _ResponsesError(msgspec.Struct):
 
 
 def responses_event(error: GatewayError) -> bytes:
-    """The `error` event of a Responses stream: flat fields as published, and nested as OpenAI sends them (TRANSLATION §15.3)."""
+    """The `error` event of a Responses stream: flat fields as published, and nested as OpenAI sends them (TRANSLATION
+    §15.3)."""
     detail = _Detail(error.message, error.type, error.param, error.code)
     body = _encode(_ResponsesError("error", error.code, error.message, error.param, detail))
     return b"event: error\ndata: %b\n\n" % body

@@ -25,12 +25,15 @@ def boundary(content_type: bytes) -> bytes:
 
 
 def find_fields(body: bytes, content_type: bytes) -> FormFields:
-    """`model` and `stream` of a form. Raises `InvalidRequest`: not a form, too many parts, a field twice or not text."""
+    """`model` and `stream` of a form. Raises `InvalidRequest`: not a form, too many parts, a field twice or not
+    text."""
     mark = b"--" + boundary(content_type)
     found: dict[bytes, tuple[int, int]] = {}
     at = body.find(mark)
     if at != 0 and body[at - 2 : at] != b"\r\n":
-        raise InvalidRequest("The body is not multipart/form-data with the boundary of its Content-Type.", code="invalid_multipart")
+        raise InvalidRequest(
+            "The body is not multipart/form-data with the boundary of its Content-Type.", code="invalid_multipart"
+        )
     mark = b"\r\n" + mark
     at += len(mark) - 2
     for _ in range(_PARTS_MAX):
@@ -42,7 +45,9 @@ def find_fields(body: bytes, content_type: bytes) -> FormFields:
         name = _NAME.search(body, at, min(head_end, end) + 2) if head_end < end else None
         if name and name[1] in (b"model", b"stream"):
             if name[1] in found:
-                raise InvalidRequest(f"Duplicate form field '{name[1].decode()}'.", code="duplicate_field", param=name[1].decode())
+                raise InvalidRequest(
+                    f"Duplicate form field '{name[1].decode()}'.", code="duplicate_field", param=name[1].decode()
+                )
             found[name[1]] = (head_end + 4, end)
         at = end + len(mark)
     raise InvalidRequest(f"The multipart body has more than {_PARTS_MAX} parts.", code="invalid_multipart")
