@@ -25,6 +25,7 @@ Messages are for the caller: they never hold a secret, an upstream address or a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 Phase = Literal["connect", "first_token", "idle", "total"]
@@ -38,12 +39,26 @@ class ConfigError(SwitchgearError):
     """A configuration that cannot be used.
 
     `file`, `line` (1-based) and `key` (dotted path, `models.smart.targets[0].weight`) say where, where known.
+    `errors` are all that were found, in the order of the file; an error found alone is its own list of one.
     """
 
     def __init__(self, message: str, *, file: str | None = None, line: int | None = None, key: str | None = None):
         self.message, self.file, self.line, self.key = message, file, line, key
+        self.errors: tuple[ConfigError, ...] = (self,)
         place = f"{file or 'configuration'}{f':{line}' if line else ''}"
         super().__init__(f"{place}: {f'{key}: ' if key else ''}{message}")
+
+    def __str__(self) -> str:
+        """One line per error."""
+        return "\n".join(str(error.args[0]) for error in self.errors)
+
+    @classmethod
+    def of(cls, errors: Sequence[ConfigError]) -> ConfigError:
+        """One exception for one or more errors: placed where the first is, listing all."""
+        first = errors[0]
+        whole = cls(first.message, file=first.file, line=first.line, key=first.key)
+        whole.errors = tuple(errors)
+        return whole
 
 
 class ClientDisconnected(SwitchgearError):
@@ -90,7 +105,7 @@ class InvalidRequest(GatewayError):
 class AuthenticationFailed(GatewayError):
     status = 401
     type = "invalid_request_error"
-    code = "invalid_api_key"
+    code: str | None = "invalid_api_key"  # None when there was no key at all
 
 
 class PermissionDenied(GatewayError):

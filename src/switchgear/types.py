@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -22,7 +23,8 @@ class Endpoint(Struct, frozen=True):
     name: label in metrics and logs (`chat.completions`). path: below the provider's base URL (`/chat/completions`).
     body: `json` and `multipart` are read whole (up to the cap), `stream` is relayed as it comes, `none` has no body.
     required: top-level fields that must be there. sse: `chat`, `responses` or `opaque`, see `hotpath._sse`.
-    models: the request names a model; without it the provider is chosen by header or default.
+    model: whether the request names a model; where it does not, the provider is chosen by header or default.
+    gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
     """
 
     name: str
@@ -31,8 +33,18 @@ class Endpoint(Struct, frozen=True):
     required: tuple[str, ...] = ()
     sse: Literal["chat", "responses", "opaque"] = "opaque"
     asks_usage: bool = False
-    models: bool = True
+    gather: bool = True
+    model: Literal["required", "optional", "none"] = "required"
     dialect: Dialect = "openai"
+
+
+class FormFields(Struct, frozen=True):
+    """The fields of a multipart body that a gateway acts on. Spans are byte offsets of the value; -1 where absent."""
+
+    model: str | None = None
+    model_start: int = -1
+    model_end: int = -1
+    stream: bool = False
 
 
 class Principal(Struct, frozen=True):
@@ -65,17 +77,24 @@ class Usage(Struct):
     estimated: bool = False
 
 
-class Target(Struct, frozen=True):
-    """One model at one provider, in a tier with a weight. `name` is `provider/model`."""
+class Target:
+    """One model at one provider, in a tier with a weight.
 
-    provider: str
-    model: str
-    tier: int = 0
-    weight: float = 1.0
+    name: `provider/model`. header: the same as a header value, percent-encoded where it is not visible ASCII.
+    """
 
-    @property
-    def name(self) -> str:
-        return f"{self.provider}/{self.model}"
+    __slots__ = ("header", "model", "name", "provider", "tier", "weight")
+
+    def __init__(self, provider: str, model: str, tier: int = 0, weight: float = 1.0):
+        self.provider = provider
+        self.model = model
+        self.tier = tier
+        self.weight = weight
+        self.name = f"{provider}/{model}"
+        self.header = quote(self.name, safe="/:@!$&'()*+,;=~-._ ").encode("ascii")
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r}, tier={self.tier}, weight={self.weight})"
 
 
 class Reply(Protocol):
@@ -99,34 +118,26 @@ class Reply(Protocol):
 class RequestContext:
     """One client request on its way through the gateway. Filled stage by stage; read by settle, logs and metrics.
 
-    Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty otherwise.
+    Times are `loop.time()` seconds. `body` is whole for `json` and `multipart`, an iterator for `stream`, empty
+    otherwise.
     """
 
-    __slots__ = (
-        "attempts",
-        "body",
-        "client_headers",
-        "content_type",
-        "credential",
-        "credential_name",
-        "dropped",
-        "endpoint",
-        "error",
-        "first_byte_at",
-        "method",
-        "model",
-        "path",
-        "peeked",
-        "principal",
-        "query",
-        "request_id",
-        "started_at",
-        "status",
-        "stream",
-        "target",
-        "token",
-        "usage",
-    )
+    # Defaults stand on the class: what a request does not set is not stored.
+    principal: Principal | None = None
+    peeked: Peeked | None = None
+    form: FormFields | None = None
+    model = ""  # the name the client used
+    provider = ""  # asked for by header, where no model says it
+    stream = False
+    target: Target | None = None
+    credential_name = ""
+    attempts = 0
+    first_byte_at = 0.0
+    status = 0
+    error: BaseException | None = None
+    usage: Usage | None = None
+    dropped: list[str] | None = None
+    content_length = -1
 
     def __init__(
         self,
@@ -152,16 +163,3 @@ class RequestContext:
         self.token = token  # the bearer, for authentication only
         self.content_type = content_type
         self.body = body
-        self.principal: Principal | None = None
-        self.peeked: Peeked | None = None
-        self.model = ""  # the name the client used
-        self.stream = False
-        self.target: Target | None = None
-        self.credential: Any = None
-        self.credential_name = ""
-        self.attempts = 0
-        self.first_byte_at = 0.0
-        self.status = 0
-        self.error: BaseException | None = None
-        self.usage: Usage | None = None
-        self.dropped: list[str] | None = None

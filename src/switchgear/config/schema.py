@@ -1,15 +1,17 @@
 """The configuration as structs: what may be written in the file, with defaults and units.
 
 `Duration` is written `250ms`, `2s`, `5m`, `1h` or a number of seconds; `Size` is `64KiB`, `16MiB`, `1GiB` or bytes.
-An unknown key or a wrong type is an error (`config.load`). Secrets are `Secret`, whose repr shows nothing.
+An unknown key or a wrong type is an error (`config.load`). Secrets are `Secret`, whose repr shows nothing; addresses,
+which may hold a password, and headers are cut in a repr.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from switchgear.config.urls import without_userinfo
 from switchgear.config.values import Duration, Secret, Size
 
 Positive = Annotated[int, Meta(ge=1)]
@@ -17,11 +19,25 @@ Weight = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
-class _Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
+class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping in the file. `shorthand` names the field that a plain value in the mapping's place sets."""
+
+    shorthand: ClassVar[str | None] = None
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({shown})"
 
 
-class Tls(_Section):
+def _shown(name: str, value: Any) -> str:
+    if name in ("url", "base_url", "jwks_url", "proxy") and isinstance(value, str):
+        return repr(without_userinfo(value))
+    if name == "headers" and isinstance(value, dict):
+        return repr(dict.fromkeys(value, "***"))
+    return repr(value)
+
+
+class Tls(Section, frozen=True):
     """Certificate chain and key of the gateway itself, PEM files."""
 
     certificate: str
@@ -29,21 +45,22 @@ class Tls(_Section):
     key_password: Secret | None = None
 
 
-class Drain(_Section):
-    """SIGTERM: readiness fails and answers say `connection: close` for `grace`; then no new connection; what is in flight may run until `deadline`."""
+class Drain(Section, frozen=True):
+    """SIGTERM: readiness fails and answers say `connection: close` for `grace`; then no new connection is taken, and
+    what is in flight may run until `deadline`."""
 
     grace: Duration = Duration(0.5)
     deadline: Duration = Duration(30.0)
 
 
-class Cors(_Section):
+class Cors(Section, frozen=True):
     """Cross-origin requests from browsers. `origins: ["*"]` allows every one."""
 
     origins: list[str] = []
     max_age: Duration = Duration(600.0)
 
 
-class Server(_Section):
+class Server(Section, frozen=True):
     """The edge. body_limit caps a JSON body, upload_limit a multipart one held in memory or relayed (files);
     body_timeout is how long a client may take to send its body."""
 
@@ -60,17 +77,17 @@ class Server(_Section):
     backlog: Positive = 2048
 
 
-class State(_Section):
+class State(Section, frozen=True):
     """Where workers share counters: `memory://` (one worker) or `redis://…`."""
 
     url: str = "memory://"
 
 
-class Database(_Section):
+class Database(Section, frozen=True):
     url: str = "sqlite:///switchgear.db"
 
 
-class Limit(_Section):
+class Limit(Section, frozen=True):
     """A limit as DESIGN §5 has it. Read and checked; enforced by a later release, and `check` says so."""
 
     resource: Literal["requests", "input_tokens", "output_tokens", "tokens", "concurrent", "cost"]
@@ -80,22 +97,24 @@ class Limit(_Section):
     fail: Literal["open", "closed"] = "open"
 
 
-class Budget(_Section):
+class Budget(Section, frozen=True):
     usd: Annotated[float, Meta(ge=0)]
     window: Any = "month"
     timezone: str = "UTC"
-    thresholds: list[float] = [0.5, 0.8, 1.0]
+    thresholds: list[float] = field(default_factory=lambda: [0.5, 0.8, 1.0])
 
 
-class Credential(_Section):
-    """One API key at a provider. `name` is what logs and metrics show."""
+class Credential(Section, frozen=True):
+    """One API key at a provider. `name` is what logs and metrics show. A plain string is the value."""
+
+    shorthand = "value"
 
     value: Secret
     name: str = ""
     limits: list[Limit] = []
 
 
-class PoolSettings(_Section):
+class PoolSettings(Section, frozen=True):
     """Connections to one provider, per worker."""
 
     max_connections: Positive = 1024
@@ -104,7 +123,7 @@ class PoolSettings(_Section):
     max_age: Duration = Duration(600.0)
 
 
-class ProviderTls(_Section):
+class ProviderTls(Section, frozen=True):
     """verify: false only for tests. ca: PEM bundle besides the system's. server_name: SNI and the name verified."""
 
     verify: bool = True
@@ -112,8 +131,9 @@ class ProviderTls(_Section):
     server_name: str | None = None
 
 
-class Provider(_Section):
+class Provider(Section, frozen=True):
     """An upstream. type: a row of `providers.registry`. credentials: keys as strings or `{value, name}`.
+    base_url: as the vendor's own SDK takes it (DESIGN §6); `simulator:` is the built-in simulator that `serve` starts.
 
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
     headers: sent with every request. forward_headers: client headers passed on besides the built-in list.
@@ -121,7 +141,7 @@ class Provider(_Section):
 
     type: str = "openai"
     base_url: str | None = None
-    credentials: list[str | Credential] = []
+    credentials: list[Credential] = []
     api_version: str | None = None
     transport: Literal["native", "httpx"] = "native"
     proxy: str | None = None
@@ -133,7 +153,7 @@ class Provider(_Section):
     tls: ProviderTls = ProviderTls()
 
 
-class TargetEntry(_Section):
+class TargetEntry(Section, frozen=True):
     """One target of a model. Lower tiers are tried first; within a tier the weight is the share."""
 
     provider: Name
@@ -142,8 +162,9 @@ class TargetEntry(_Section):
     weight: Weight = 1.0
 
 
-class Timeouts(_Section):
-    """connect: TCP and TLS. first_token: request sent to first byte of the body. idle: between bytes of it. total: all attempts."""
+class Timeouts(Section, frozen=True):
+    """connect: TCP and TLS. first_token: request sent to first byte of the body. idle: between bytes of it. total: all
+    attempts."""
 
     connect: Duration = Duration(5.0)
     first_token: Duration = Duration(60.0)
@@ -151,10 +172,11 @@ class Timeouts(_Section):
     total: Duration = Duration(600.0)
 
 
-class Retries(_Section):
+class Retries(Section, frozen=True):
     """attempts and budget (time until the last attempt may start) for the whole request, failover included.
 
-    backoff: first wait before the same target is tried again, doubled each time, drawn uniformly from 0 to that ("full jitter"), at most `max_backoff`.
+    backoff: first wait before the same target is tried again, doubled each time, at most `max_backoff`, and drawn
+    uniformly from 0 to that ("full jitter").
     """
 
     attempts: Annotated[int, Meta(ge=1, le=20)] = 3
@@ -163,20 +185,21 @@ class Retries(_Section):
     max_backoff: Duration = Duration(8.0)
 
 
-class Breaker(_Section):
-    """A target that failed `failures` times in a row is left out for `open`, doubled with each further failure up to `max_open`."""
+class Breaker(Section, frozen=True):
+    """A target that failed `failures` times in a row is left out for `open`, doubled with each further failure up to
+    `max_open`."""
 
     failures: Positive = 5
     open: Duration = Duration(5.0)
     max_open: Duration = Duration(60.0)
 
 
-class Routing(_Section):
+class Routing(Section, frozen=True):
     objective: Literal["cost", "latency", "reliability", "fairness", "balanced"] | None = None
     policies: list[Any] | None = None
 
 
-class Model(_Section):
+class Model(Section, frozen=True):
     """A name clients use and the targets that serve it."""
 
     targets: Annotated[list[TargetEntry], Meta(min_length=1)]
@@ -186,19 +209,31 @@ class Model(_Section):
     breaker: Breaker = Breaker()
 
 
-class Key(_Section):
-    """A virtual key. models: names or prefixes ending in `*`."""
+class Defaults(Section, frozen=True):
+    """What a model uses where it says nothing itself, field by field; also for models reached as `provider/model`."""
+
+    routing: Routing = Routing()
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    breaker: Breaker = Breaker()
+
+
+class Key(Section, frozen=True):
+    """A virtual key. models: names or prefixes ending in `*`. project, user: ids of entries in those sections."""
 
     name: Name
     value: Secret
-    models: list[str] = ["*"]
+    project: str | None = None
+    user: str | None = None
+    models: list[str] = field(default_factory=lambda: ["*"])
     limits: list[Limit] = []
     budget: Budget | None = None
 
 
-class Jwt(_Section):
-    """Bearer tokens as JWTs. Keys by `jwks_url` (fetched and cached) or inline: `secret` (HS*) or `public_keys` (PEM by kid).
+class Jwt(Section, frozen=True):
+    """Bearer tokens as JWTs. Keys by `jwks_url` (fetched, cached) or inline: `secret` (HS*), `public_keys` (kid: PEM).
 
+    leeway: clock skew allowed on exp, nbf and iat. refresh: age at which the key set is fetched again.
     models_claim: claim with the list of allowed models; a token without it may use `models`.
     """
 
@@ -212,18 +247,21 @@ class Jwt(_Section):
     refresh: Duration = Duration(300.0)
     subject_claim: str = "sub"
     models_claim: str = "models"
-    models: list[str] = ["*"]
+    models: list[str] = field(default_factory=lambda: ["*"])
 
 
-class Auth(_Section):
-    """mode `keys` (virtual keys, and JWTs if `jwt` is given) or `none`, which a non-loopback address takes only with `confirm_public`."""
+class Auth(Section, frozen=True):
+    """mode `keys` (virtual keys, and JWTs if `jwt` is given) or `none`, which a non-loopback address takes only with
+    `confirm_public`. A plain string is the mode."""
+
+    shorthand = "mode"
 
     mode: Literal["keys", "none"] = "keys"
     jwt: Jwt | None = None
     confirm_public: bool = False
 
 
-class Logging(_Section):
+class Logging(Section, frozen=True):
     """level and the share of requests that get an access line (0: off, 1: all)."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -231,8 +269,10 @@ class Logging(_Section):
     format: Literal["json", "console"] = "json"
 
 
-class Config(_Section):
-    """The whole file."""
+class Config(Section, frozen=True):
+    """The whole file. embedded: built from the environment, there is no file; not written in one."""
+
+    not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded"})
 
     server: Server = Server()
     state: State = State()
@@ -240,9 +280,9 @@ class Config(_Section):
     providers: dict[str, Provider] = {}
     models: dict[str, Model] = {}
     keys: list[Key] = []
-    auth: Literal["none", "keys"] | Auth = Auth()
+    auth: Auth = Auth()
     default_provider: str | None = None
-    defaults: Model | None = None
+    defaults: Defaults = Defaults()
     logging: Logging = Logging()
     organizations: list[Any] = field(default_factory=list)
     projects: list[Any] = field(default_factory=list)
@@ -251,3 +291,4 @@ class Config(_Section):
     prices: dict[str, Any] = field(default_factory=dict)
     unknown_price: Any = None
     ledger: Any = None
+    embedded: bool = False

@@ -1,6 +1,7 @@
 """The compiled modules: what runs per request and per streamed event. Sources in ext/, stubs and documentation here.
 
 _client   the upstream HTTP/1.1 client and its keep-alive pool
+_head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
 _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
@@ -12,7 +13,7 @@ Importing this package imports none of them; a module that was not built fails w
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_http1", "_metrics", "_peek", "_score", "_sse")
+MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse")
 
 
 def require() -> None:

@@ -54,11 +54,13 @@ class Pool:
         gather_bytes: when greater than 0 and the answer is neither `text/event-stream` nor longer than this, return
             only when the whole body is in: it is then `Response.body`.
         connect_s, first_byte_s, idle_s: seconds per phase. first_byte_s runs from the last byte written to the first
-            byte of the *body* (for an answer without one, to the end of its head). deadline: absolute `loop.time()` for all of it; 0: none.
+            byte of the *body* (for an answer without one, to the end of its head). deadline: absolute `loop.time()`
+            for all of it; 0: none.
         A reused connection that is closed before a byte of the answer came is replaced by a fresh one, once, when
         `body` is bytes.
 
-        Raises `UpstreamUnreachable`, `UpstreamTimeout`, `UpstreamProtocolError`, `Overloaded`. Cancellation, in whatever
+        Raises `UpstreamUnreachable`, `UpstreamTimeout`, `UpstreamProtocolError`, `Overloaded`. Cancellation, in
+        whatever
         phase, closes the connection at once and leaves no trace in the pool.
         """
     def sweep(self, now: float) -> None:

@@ -1,12 +1,15 @@
 """Counters in memory shared by all workers: a file of 8-byte doubles that each worker maps for itself."""
 
 class Slab:
-    """`slots` doubles in the file at `path`, created (mode 0600) or extended as needed; one writer, any number of readers.
+    """`slots` doubles in the file at `path`, created (mode 0600) or extended as needed; one writer, any number of
+    readers.
 
     Adding costs one unlocked store: a slab has one writing process, and a reader sees whole doubles.
 
-    Raises `OSError` when the file cannot be opened, allocated or mapped, `ValueError` when a reader asks for more slots than
-    the file has. Every method raises `IndexError` outside the slots, and `ValueError` when the slab is closed or a reader writes.
+    Raises `OSError` when the file cannot be opened, allocated or mapped, `ValueError` when a reader asks for more
+    slots than
+    the file has. Every method raises `IndexError` outside the slots, and `ValueError` when the slab is closed or a
+    reader writes.
     """
 
     def __init__(self, path: str, slots: int, writable: bool = True) -> None: ...

@@ -5,7 +5,11 @@ Other bytes are never touched: a changed field is spliced, the rest of the body 
 """
 
 class PeekError(ValueError):
-    """Why the body cannot be used: `message` for the caller, `param` (field or None), `code` (OpenAI's) and `position` (byte offset or -1)."""
+    """Why the body cannot be used.
+
+    message: for the caller. param: the field, None when the body is not JSON. position: byte offset.
+    code: None when the body is not JSON or not an object, else "invalid_type", "invalid_value" or "duplicate_field".
+    """
 
     message: str
     param: str | None
@@ -16,11 +20,14 @@ class Request:
     """What `peek_request` found. Spans are byte offsets into the body; -1 where the field is absent.
 
     model_start/model_end: span of the model's JSON string, quotes included.
-    kinds of messages, input, prompt: first byte of the value (ord of `[`, `{`, `"`, digit, `t`, `f`, `n`), 0 when absent.
+    kinds of messages, input, prompt: first byte of the value (ord of `[`, `{`, `"`, digit, `-`, `t`, `f`,
+        `n`), 0 when absent.
     messages_empty: `messages` is an array without elements.
-    max_tokens: the largest promise of output tokens: max_completion_tokens, else max_output_tokens, else max_tokens; -1 when absent or null.
-    n: number of choices, 1 when absent or null.
-    include_usage: `stream_options.include_usage` is true. stream_options_start/end: span of its value.
+    max_tokens: the promise of output tokens: max_completion_tokens, else max_output_tokens, else max_tokens; -1 when
+        all are absent, null or negative (the upstream will say so). 5.0 counts as 5; beyond 2**31-1 is 2**31-1.
+    n: number of choices, 1 when absent, null or less than 1.
+    include_usage: `stream_options.include_usage` is true. stream_options_start/end: span of its value, -1 when null.
+    stream, user: null counts as absent.
     end: offset of the body's closing brace (where a field can be inserted). empty: the object has no members.
     """
 
@@ -45,10 +52,18 @@ class Request:
     empty: bool
 
 def peek_request(body: bytes, max_depth: int = 512) -> Request:
-    """Find the fields. Raises `PeekError`: not JSON, not an object, wrong type of a field above, a field above given twice."""
+    """Find the fields. Names written with escapes count as what they stand for.
+
+    max_depth: levels of nesting allowed, 1 to 4096 (`ValueError`).
+    Raises `PeekError`: not JSON, not an object, wrong type of a field above, a field above given twice; `model`
+    together with the same name in other letter case counts as given twice: some servers match names in any case.
+    """
 
 class Reply:
-    """What `peek_reply` found in a non-streamed answer, at top level. Spans as above, -1 when absent (or, for usage and error, null)."""
+    """What `peek_reply` found in a non-streamed answer, at top level. Of a field given twice the last counts.
+
+    Spans as above, -1 when absent; also for usage and error that are null and for a model that is not a string.
+    """
 
     model_start: int
     model_end: int
@@ -67,4 +82,7 @@ def splice(body: bytes, start: int, end: int, value: bytes) -> bytes:
 
 def prepare(body: bytes, request: Request, model: bytes | None, ask_usage: bool) -> bytes:
     """The body as it goes upstream, in one copy: `model` (JSON string token) in place of the client's, and
-    `stream_options.include_usage` made true if `ask_usage`. The very object `body` when nothing changes."""
+    `stream_options.include_usage` made true if `ask_usage`. The very object `body` when nothing changes.
+
+    Raises `ValueError` when `request` was read from a body of another length.
+    """

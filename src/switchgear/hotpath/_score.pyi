@@ -3,7 +3,8 @@
 class TargetTable:
     """The targets of one model, by index.
 
-    tiers: ascending preference, 0 first. weights: share within a tier, >= 0; 0 means only when nothing else is left in that tier.
+    tiers: ascending preference, 0 first. weights: share within a tier, >= 0; 0 means only when nothing else is left
+    in that tier.
     A target is *available* while it is neither open (breaker) nor throttled. State is set by the caller, in the
     clock of its choice (seconds).
 

@@ -125,6 +125,9 @@ class CredentialPool:
             twice = sorted({name for name in names if names.count(name) > 1})
             raise ValueError(f"credential names must differ: {', '.join(twice)}")
         self._next = 0
+        self.troubled = False
+        """Some credential is not available, or was not lately. While none is, a pick is one index into a list."""
+        self._turn = [slot.credential for slot in self._slots]
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -140,6 +143,9 @@ class CredentialPool:
         the one refused longest ago, if its wait is over; the wait starts anew, so that one request at a time tries it.
         """
         slots, count = self._slots, len(self._slots)
+        if not self.troubled and not tried:
+            self._next = index = (self._next + 1) % count
+            return self._turn[index]
         for step in range(count):
             index = (self._next + step) % count
             slot = slots[index]
@@ -166,9 +172,11 @@ class CredentialPool:
         if slot.state is State.AVAILABLE:
             slot.until = -inf
             slot.throttles = slot.refusals = 0
+            self.troubled = any(slot.state is not State.AVAILABLE or slot.throttles for slot in self._slots)
 
     def throttle(self, credential: Credential, now: float, retry_after_s: float | None = None) -> None:
         """The provider asked for a pause: `retry_after_s` from now, or a default that doubles; it only moves out."""
+        self.troubled = True
         slot = self._by_name[credential.name]
         before = self._state(slot, now)
         slot.state = TRANSITIONS[before][Event.THROTTLE]
@@ -183,6 +191,7 @@ class CredentialPool:
 
     def refused(self, credential: Credential, now: float) -> None:
         """The provider does not accept it."""
+        self.troubled = True
         slot = self._by_name[credential.name]
         if slot.state is State.INVALID and not slot.rechecked:
             return  # one more of the requests that were under way when it was refused
@@ -195,6 +204,12 @@ class CredentialPool:
     def available(self, now: float) -> int:
         """How many are available."""
         return sum(self._state(slot, now) is State.AVAILABLE for slot in self._slots)
+
+    def spare(self, now: float, tried: Container[str]) -> bool:
+        """Whether one that was not tried is available."""
+        return any(
+            self._state(slot, now) is State.AVAILABLE and slot.credential.name not in tried for slot in self._slots
+        )
 
     def wait_s(self, now: float) -> float:
         """Seconds until one may be used as it should: 0.0 when one is available."""
@@ -219,6 +234,7 @@ class CredentialPool:
             if known is not None and known.credential.headers == slot.credential.headers:
                 slot.state, slot.until, slot.since = known.state, known.until, known.since
                 slot.throttles, slot.refusals = known.throttles, known.refusals
+        self.troubled = self.troubled or previous.troubled
 
     def _state(self, slot: _Slot, now: float) -> State:
         if slot.state is State.THROTTLED and slot.until <= now:

@@ -27,7 +27,7 @@ from switchgear.types import Target
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from switchgear.config.schema import Model
+    from switchgear.config.schema import Defaults, Model
     from switchgear.routing.retry import Outcome
 
 MAX_DYNAMIC_ROUTES = 10_000
@@ -208,7 +208,7 @@ class Router:
         providers: Iterable[str] = (),
         owners: Mapping[str, Collection[str]] | None = None,
         default_provider: str | None = None,
-        defaults: Model | None = None,
+        defaults: Defaults | None = None,
         max_dynamic: int = MAX_DYNAMIC_ROUTES,
     ):
         self._configured = {name: _configured_route(name, model) for name, model in (models or {}).items()}

@@ -1,0 +1,19 @@
+"""A provider that speaks the OpenAI wire formats: demo upstream, test double and load-test target.
+
+Generated or recorded answers, at a set pace, with faults on request; see `behaviour` for what a request can ask for and
+in which ways. One file per wire format; another dialect is another file and its rows in `routes`.
+
+    settings      options                      http        requests out of bytes
+    simulator     the object that serves       connection  one client, its answers in order
+    run           the process                  service     from request to answer
+    behaviour     timing and faults            delivery    from answer to bytes, faults included
+    faults        rules                        wheel       one timer for all streams
+    replay        recorded exchanges           journal     what was seen
+"""
+
+from switchgear.simulator.journal import Record, Stats
+from switchgear.simulator.run import run, serve
+from switchgear.simulator.settings import SimulatorSettings
+from switchgear.simulator.simulator import Simulator
+
+__all__ = ["Record", "Simulator", "SimulatorSettings", "Stats", "run", "serve"]

@@ -1,0 +1,94 @@
+"""What the edge reads of a request's headers, in one pass. Documentation in the stub; reference in tests/reference/head.py."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcmp
+
+
+cdef bytes EMPTY = b""
+
+
+cdef inline bint same(bytes name, const char* text, Py_ssize_t size) noexcept:
+    return memcmp(PyBytes_AS_STRING(name), text, size) == 0
+
+
+cdef bytes bearer(bytes value):
+    """The token of `Bearer token`, or a bare token without a space; b"" for another scheme."""
+    cdef const char* text = PyBytes_AS_STRING(value)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
+    if size > 7 and text[6] == c' ' and (memcmp(text, b"Bearer", 6) == 0 or value[:6].lower() == b"bearer"):
+        return value[7:].strip()
+    value = value.strip()
+    return EMPTY if b" " in value or value.lower() == b"bearer" else value
+
+
+cdef class Head:
+    cdef readonly bytes token
+    cdef readonly bytes content_type
+    cdef readonly bytes origin
+    cdef readonly bytes provider
+    cdef readonly bytes request_id
+    cdef readonly Py_ssize_t length
+    cdef readonly list forwarded
+
+    def __init__(self, headers, frozenset forward):
+        cdef tuple pair
+        cdef bytes name, api_key = EMPTY
+        cdef Py_ssize_t size
+        self.token = self.content_type = self.origin = self.provider = self.request_id = EMPTY
+        self.length = -1
+        self.forwarded = []
+        for item in headers:
+            pair = item if type(item) is tuple else tuple(item)
+            name = pair[0]
+            size = PyBytes_GET_SIZE(name)
+            if size == 13:
+                if same(name, b"authorization", 13):
+                    self.token = bearer(pair[1])
+                    continue
+            elif size == 12:
+                if same(name, b"content-type", 12):
+                    self.content_type = pair[1]
+                    continue
+                if same(name, b"x-request-id", 12):
+                    self.request_id = pair[1]
+                    continue
+            elif size == 14:
+                if same(name, b"content-length", 14):
+                    self.length = decimal(pair[1])
+                    continue
+                if same(name, b"x-goog-api-key", 14):
+                    api_key = pair[1].strip()
+                    continue
+            elif size == 6:
+                if same(name, b"origin", 6):
+                    self.origin = pair[1]
+                    continue
+            elif size == 9:
+                if same(name, b"x-api-key", 9):
+                    api_key = pair[1].strip()
+                    continue
+            elif size == 7:
+                if same(name, b"api-key", 7):
+                    api_key = pair[1].strip()
+                    continue
+            elif size == 21:
+                if same(name, b"x-switchgear-provider", 21):
+                    self.provider = pair[1]
+                    continue
+            if name in forward:
+                self.forwarded.append(pair)
+        if not self.token:
+            self.token = api_key
+
+
+cdef Py_ssize_t decimal(bytes value) except -3:
+    """A decimal number of at most 18 digits; -2 for anything else."""
+    cdef const char* text = PyBytes_AS_STRING(value)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(value), number = 0, i
+    if size == 0 or size > 18:
+        return -2
+    for i in range(size):
+        if not c'0' <= text[i] <= c'9':
+            return -2
+        number = number * 10 + (text[i] - c'0')
+    return number

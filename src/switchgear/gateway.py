@@ -1,0 +1,282 @@
+"""The life of a request, top to bottom. Start reading here.
+
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each
+is a
+method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
+on every exit. `server/` turns bytes
+into a call of `handle` and renders what it raises; it decides nothing.
+
+Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing;
+output *guard* and
+*store* in the relay; the ledger in settle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from switchgear.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    SwitchgearError,
+    UpstreamError,
+    UpstreamProtocolError,
+)
+from switchgear.hotpath._peek import PeekError, peek_request
+from switchgear.types import Headers, Reply, RequestContext, Usage
+from switchgear.upstream import answers
+from switchgear.upstream.failover import Answer, Failover
+from switchgear.wire import errors as wire_errors
+from switchgear.wire.multipart import find_fields
+
+if TYPE_CHECKING:
+    from switchgear.auth.authenticator import Authenticator
+    from switchgear.hotpath._peek import Request as Peeked
+    from switchgear.hotpath._sse import Rewriter
+    from switchgear.observability.logs import AccessLog
+    from switchgear.observability.metrics import Metrics
+    from switchgear.routing.router import Route, Router
+    from switchgear.upstream.upstream import Answered
+
+_DONE = b"data: [DONE]\n\n"
+_ARRAY, _NULL = ord("["), ord("n")
+_LINGER_S = 0.25  # how long to wait for the end of a body after [DONE], to keep its connection
+
+
+class Gateway:
+    """The stages over one configuration. A reload makes a new one; requests in flight finish in theirs."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        authenticator: Authenticator,
+        router: Router,
+        providers: dict[str, Route],
+        failover: Failover,
+        metrics: Metrics,
+        access_log: AccessLog,
+    ):
+        self.loop = loop
+        self.authenticator = authenticator
+        self.router = router
+        self.providers = providers
+        self.failover = failover
+        self.metrics = metrics
+        self.access_log = access_log
+
+    async def handle(self, ctx: RequestContext, reply: Reply) -> None:
+        """Serve one request into `reply`.
+
+        Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has
+        already
+        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any
+        more.
+        """
+        try:
+            principal = self.authenticator.authenticate(ctx.token)
+            ctx.principal = principal or await self.authenticator.authenticate_slowly(ctx.token)
+            self.understand(ctx)
+            self.allow(ctx)
+            answer = await self.failover.send(ctx, self.route(ctx))
+            headers = self.head(ctx, answer)
+            if answer.body is not None:
+                await reply.whole(ctx.status, headers, answer.body)
+            elif answer.rewriter is not None:
+                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+            else:
+                await self.relay_bytes(answer.response, headers, reply)
+        except (SwitchgearError, asyncio.CancelledError) as error:
+            ctx.error = error
+            raise
+        finally:
+            self.settle(ctx, reply)
+
+    def understand(self, ctx: RequestContext) -> None:
+        """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
+        endpoint = ctx.endpoint
+        if endpoint.body == "json" or (endpoint.body == "multipart" and b"json" in ctx.content_type):
+            self._understand_json(ctx)
+        elif endpoint.body == "multipart":
+            assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
+            ctx.form = find_fields(ctx.body, ctx.content_type)
+            ctx.model, ctx.stream = ctx.form.model or "", ctx.form.stream
+        if not ctx.model and endpoint.model == "required":
+            raise InvalidRequest("you must provide a model parameter", param="model", code="missing_required_parameter")
+
+    def _understand_json(self, ctx: RequestContext) -> None:
+        assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
+        try:
+            peeked = peek_request(ctx.body)
+        except PeekError as exc:
+            raise InvalidRequest(exc.message, param=exc.param, code=exc.code) from None
+        for name in ctx.endpoint.required:
+            if not _present(peeked, name):
+                raise InvalidRequest(
+                    f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+                )
+        ctx.peeked = peeked
+        ctx.model, ctx.stream = peeked.model or "", peeked.stream
+
+    def allow(self, ctx: RequestContext) -> None:
+        """3. May they: the models of the key. A request that names no model needs access to all."""
+        principal = ctx.principal
+        if principal is not None and not principal.may_use(ctx.model or "*"):
+            what = f"model `{ctx.model}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
+            raise PermissionDenied(
+                f"This key may not use the {what}.", code="model_not_allowed", param="model" if ctx.model else None
+            )
+
+    def route(self, ctx: RequestContext) -> Route:
+        """5. Where to: the targets of the model; which of them is chosen at each attempt, by `Route.pick`."""
+        if not ctx.model:
+            return self._provider(ctx.provider)
+        route = self.router.route(ctx.model)
+        if route is None:
+            raise NotFound(
+                f"The model `{ctx.model}` does not exist or you do not have access to it.",
+                code="model_not_found",
+                param="model",
+            )
+        return route
+
+    def _provider(self, name: str) -> Route:
+        """Where a request goes that names no model: the provider asked for by header, else the default one."""
+        route = self.providers.get(name)
+        if route is None:
+            raise InvalidRequest(
+                f"There is no provider `{name[:64]}`.", param="x-switchgear-provider", code="unknown_provider"
+            )
+        return route
+
+    def head(self, ctx: RequestContext, answer: Answer) -> Headers:
+        """6. The answer's headers: the upstream's, and where it was served."""
+        headers = answers.client_headers(answer.response)
+        target = ctx.target
+        if target is not None:
+            headers.append((b"x-switchgear-target", target.header))
+        headers.append((b"x-switchgear-attempts", b"%d" % ctx.attempts))
+        ctx.status = answer.response.status
+        return headers
+
+    async def relay_events(
+        self, ctx: RequestContext, response: Answered, rewriter: Rewriter, out: bytes, headers: Headers, reply: Reply
+    ) -> None:
+        """7. An event stream, as it arrives; closed with an error event where it breaks off."""
+        ctx.first_byte_at = self.loop.time()
+        self.metrics.stream_opened()
+        try:
+            await reply.start(response.status, headers)
+            while True:
+                if out:
+                    await reply.send(out)
+                if rewriter.done or rewriter.error is not None:
+                    break
+                chunk = response.read_nowait()
+                if chunk is None:
+                    chunk = await response.read()
+                if not chunk:
+                    out = self._ending(ctx, rewriter)
+                    if out:
+                        await reply.send(out)
+                    break
+                out = rewriter.feed(chunk)
+        except (UpstreamError, ValueError) as error:
+            failure = (
+                error
+                if isinstance(error, UpstreamError)
+                else UpstreamProtocolError("The upstream sent an event that is too large.")
+            )
+            await reply.send(self._stream_error(ctx, failure))
+        finally:
+            self.metrics.stream_closed()
+            self._count_stream(ctx, rewriter)
+            if not rewriter.done:
+                response.close()
+        await reply.end()
+        if rewriter.done:
+            await self._linger(response)
+
+    def _ending(self, ctx: RequestContext, rewriter: Rewriter) -> bytes:
+        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
+        11)."""
+        rest = rewriter.flush()
+        if rewriter.done or rewriter.error is not None:
+            return rest
+        if ctx.endpoint.sse == "chat":
+            if rewriter.finished:  # Perplexity, GPUStack end without [DONE] (TRANSLATION §10)
+                return rest + _DONE
+        elif ctx.endpoint.sse == "opaque":
+            return rest
+        return rest + self._stream_error(ctx, UpstreamProtocolError("The upstream's stream broke off before its end."))
+
+    def _stream_error(self, ctx: RequestContext, error: UpstreamError) -> bytes:
+        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
+        §15.3)."""
+        ctx.error = error
+        if ctx.endpoint.sse == "responses":
+            return wire_errors.responses_event(error)
+        return b"data: %b\n\n" % wire_errors.render(error)
+
+    def _count_stream(self, ctx: RequestContext, rewriter: Rewriter) -> None:
+        """The usage the stream told, else an estimate that is flagged as one (CASES 8)."""
+        if rewriter.usage is not None:
+            ctx.usage = answers.read_usage(rewriter.usage)
+        if rewriter.error is not None and ctx.error is None:
+            ctx.error = answers.embedded_error(rewriter.error)
+        if ctx.usage is None and ctx.endpoint.sse != "opaque":
+            sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
+            ctx.usage = Usage(input_tokens=sent // 4, output_tokens=rewriter.events, estimated=True)
+
+    async def _linger(self, response: Answered) -> None:
+        """Wait briefly for the end of the body after [DONE], so that the connection can be used again."""
+        try:
+            rest = response.read_nowait()
+            if rest is None:
+                async with asyncio.timeout(_LINGER_S):
+                    await response.read()
+        except (UpstreamError, TimeoutError):
+            pass
+        response.close()
+
+    async def relay_bytes(self, response: Answered, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody
+        takes it for whole."""
+        if response.content_length >= 0:
+            headers.append((b"content-length", b"%d" % response.content_length))
+        await reply.start(response.status, headers)
+        try:
+            while chunk := await response.read():
+                await reply.send(chunk)
+        finally:
+            response.close()
+        await reply.end()
+
+    def settle(self, ctx: RequestContext, reply: Reply) -> None:
+        """8. On every exit: metrics and the access line."""
+        now = self.loop.time()
+        self.metrics.settle(ctx, now)
+        if self.access_log.enabled:
+            self.access_log.line(ctx, now)
+
+
+def _present(peeked: Peeked, name: str) -> bool:
+    """Whether a required field is there and, for messages, has elements. Raises `InvalidRequest` on a wrong type."""
+    if name == "messages":
+        if peeked.messages_kind not in (0, _ARRAY, _NULL):
+            raise InvalidRequest(
+                "Invalid type for 'messages': expected an array of objects, but got another type instead.",
+                param="messages",
+                code="invalid_type",
+            )
+        if peeked.messages_empty:
+            raise InvalidRequest(
+                "Invalid 'messages': empty array. Expected an array with minimum length 1, "
+                "but got an empty array instead.",
+                param="messages",
+                code="empty_array",
+            )
+        return peeked.messages_kind == _ARRAY
+    kind: int = peeked.input_kind if name == "input" else peeked.prompt_kind
+    return kind not in (0, _NULL)

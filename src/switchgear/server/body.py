@@ -1,0 +1,76 @@
+"""Reading a request body: whole up to a cap, or as a stream with the same cap."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge
+from switchgear.server.inflight import Exchange
+
+
+def declared_length(length: int) -> int:
+    """Content-Length as `Head` read it, -1 when absent. Raises `InvalidRequest` when it is no number."""
+    if length < -1:
+        raise InvalidRequest("Invalid Content-Length header.", code="invalid_content_length")
+    return length
+
+
+def too_large(limit: int) -> PayloadTooLarge:
+    """The error for a body above `limit` bytes."""
+    return PayloadTooLarge(f"The request body is larger than the limit of {limit} bytes.")
+
+
+async def read_whole(exchange: Exchange, length: int, limit: int) -> bytes:
+    """The whole body. `length` is the declared one or -1.
+
+    Raises `PayloadTooLarge` (before reading, where the length was declared), `ClientDisconnected`.
+    """
+    if length > limit:
+        raise too_large(limit)
+    return await read_on(exchange, await exchange.receive(), length, limit)
+
+
+async def read_on(exchange: Exchange, message: Any, length: int, limit: int) -> bytes:
+    """The whole body, whose first `message` is at hand.
+
+    When the bytes in hand reach the declared length the server is not asked again: each `receive()` is a hop between
+    threads.
+    """
+    parts, size = [], 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        if size == length or not message.get("more_body"):
+            exchange.reading = False
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+        message = await exchange.receive()
+
+
+async def stream(exchange: Exchange, length: int, limit: int) -> AsyncIterator[bytes]:
+    """The body as it arrives, framed for the upstream: as it is where its length was declared, else in chunks (RFC
+    9112 §7.1)."""
+    if length > limit:
+        raise too_large(limit)
+    size, chunked = 0, length < 0
+    while True:
+        message = await exchange.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        last = size == length or not message.get("more_body")
+        if part:
+            yield b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
+        if last:
+            exchange.reading = False
+            break
+    if chunked:
+        yield b"0\r\n\r\n"

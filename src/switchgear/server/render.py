@@ -1,0 +1,62 @@
+"""An error as an answer in the OpenAI dialect: status, headers, body (TRANSLATION §16)."""
+
+from __future__ import annotations
+
+from math import ceil
+
+from switchgear.errors import GatewayError, MethodNotAllowed, UpstreamRejected
+from switchgear.types import Headers
+from switchgear.upstream.answers import blames_credential
+from switchgear.wire import errors as wire
+
+_CONTENT_TYPE = (b"content-type", b"application/json")
+
+# Upstream status -> status, type, code for the client, where they differ from the upstream's (TRANSLATION §16.2).
+_MAPPED: dict[int, tuple[int, str, str | None]] = {
+    401: (502, "server_error", "upstream_authentication_error"),
+    403: (403, "permission_error", None),
+    402: (402, "insufficient_quota", "insufficient_quota"),
+    408: (504, "timeout", "upstream_timeout"),
+    413: (413, "invalid_request_error", "request_too_large"),
+    429: (429, "rate_limit_error", "rate_limit_exceeded"),
+    503: (503, "server_error", "overloaded"),
+    529: (503, "server_error", "overloaded_error"),
+}
+
+
+def error_answer(error: GatewayError) -> tuple[int, Headers, bytes]:
+    """(status, headers, body) for the client."""
+    if isinstance(error, UpstreamRejected):
+        status, headers, body = _upstream_answer(error)
+    else:
+        status, headers, body = error.status, [_CONTENT_TYPE], wire.render(error)
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode()))
+    if error.retry_after_s is not None:  # of all attempts the smallest: not always the header of the error that is told
+        headers = [pair for pair in headers if pair[0] not in (b"retry-after", b"retry-after-ms")]
+        headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
+        if error.retry_after_s != int(error.retry_after_s):
+            headers.append((b"retry-after-ms", b"%d" % ceil(error.retry_after_s * 1000)))
+    return status, headers, body
+
+
+def _upstream_answer(error: UpstreamRejected) -> tuple[int, Headers, bytes]:
+    """The upstream's own words where an OpenAI client can read them; the same facts in the envelope where it cannot."""
+    headers: Headers = [_CONTENT_TYPE, *(pair for pair in error.headers if _is_kept(pair[0]))]
+    if error.status == 401 or blames_credential(
+        error
+    ):  # our credential's fault: neither its status nor its words (they quote the key) are the client's
+        message = "The upstream refused the gateway's credentials."
+        return 502, [_CONTENT_TYPE], wire.envelope(message, "server_error", "upstream_authentication_error")
+    status, kind, code = _MAPPED.get(error.status, (error.status, "", None))
+    if wire.is_openai(error.body):
+        return status, headers, error.body
+    said = wire.describe(error.body)
+    fallback = "server_error" if status >= 500 else "invalid_request_error"
+    said_code = said.code if said.code and said.code != str(error.status) else None
+    message = said.message or f"The upstream answered with status {error.status}."
+    return status, headers, wire.envelope(message, said.type or kind or fallback, said_code or code, said.param)
+
+
+def _is_kept(name: bytes) -> bool:
+    return name.startswith((b"retry-after", b"x-ratelimit-", b"x-should-retry", b"openai-"))

@@ -1,0 +1,47 @@
+"""The answer as ASGI messages. `send` of the server carries the back-pressure: it returns when there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from switchgear.types import Headers
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class AsgiReply:
+    """One answer. `extra` are headers the edge adds to every answer of this request (request id, CORS, drain)."""
+
+    started = False
+    status = 0
+    head_request = False
+
+    def __init__(self, send: Send, extra: Headers):
+        self._send = send
+        self.extra = extra
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """The complete answer at once."""
+        self.started = True
+        self.status = status
+        headers += self.extra
+        headers.append((b"content-length", b"%d" % len(body)))
+        send = self._send
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if self.head_request else body})
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Status and headers of a streamed answer."""
+        self.started = True
+        self.status = status
+        headers += self.extra
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def send(self, chunk: bytes) -> None:
+        """Some of its body."""
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def end(self) -> None:
+        """The end of its body."""
+        await self._send({"type": "http.response.body", "body": b""})

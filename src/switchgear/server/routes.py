@@ -1,0 +1,89 @@
+"""Path to endpoint: the OpenAI surface, as data. What reaches an upstream, and nothing else.
+
+`EXACT` holds fixed paths, `PATTERNS` those with an identifier. `UNSUPPORTED` are paths that OpenAI serves and this
+gateway does not: they answer 501, so that a client's author sees a missing feature, not a typing error.
+"""
+
+from __future__ import annotations
+
+import re
+
+from switchgear.types import Endpoint
+
+_CHAT = Endpoint("chat.completions", "/chat/completions", required=("messages",), sse="chat", asks_usage=True)
+
+EXACT: dict[str, dict[str, Endpoint]] = {
+    "/v1/chat/completions": {"POST": _CHAT},
+    "/v1/completions": {
+        "POST": Endpoint("completions", "/completions", required=("prompt",), sse="chat", asks_usage=True)
+    },
+    "/v1/responses": {"POST": Endpoint("responses", "/responses", sse="responses")},
+    "/v1/responses/input_tokens": {"POST": Endpoint("responses.input_tokens", "/responses/input_tokens")},
+    "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact")},
+    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", required=("input",))},
+    "/v1/moderations": {"POST": Endpoint("moderations", "/moderations", required=("input",), model="optional")},
+    "/v1/rerank": {"POST": Endpoint("rerank", "/rerank")},
+    "/v1/images/generations": {
+        "POST": Endpoint("images.generations", "/images/generations", required=("prompt",), model="optional")
+    },
+    "/v1/images/edits": {"POST": Endpoint("images.edits", "/images/edits", "multipart", model="optional")},
+    "/v1/images/variations": {
+        "POST": Endpoint("images.variations", "/images/variations", "multipart", model="optional")
+    },
+    "/v1/audio/speech": {"POST": Endpoint("audio.speech", "/audio/speech", required=("input",), gather=False)},
+    "/v1/audio/transcriptions": {"POST": Endpoint("audio.transcriptions", "/audio/transcriptions", "multipart")},
+    "/v1/audio/translations": {"POST": Endpoint("audio.translations", "/audio/translations", "multipart")},
+    "/v1/files": {
+        "POST": Endpoint("files.create", "/files", "stream", model="none"),
+        "GET": Endpoint("files.list", "/files", "none", model="none"),
+    },
+    "/v1/batches": {
+        "POST": Endpoint("batches.create", "/batches", model="none"),
+        "GET": Endpoint("batches.list", "/batches", "none", model="none"),
+    },
+}
+
+_ID = r"[A-Za-z0-9_.:~-]{1,256}"
+
+PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
+    (
+        re.compile(rf"/v1/files/{_ID}"),
+        {
+            "GET": Endpoint("files.retrieve", "", "none", model="none"),
+            "DELETE": Endpoint("files.delete", "", "none", model="none"),
+        },
+    ),
+    (
+        re.compile(rf"/v1/files/{_ID}/content"),
+        {"GET": Endpoint("files.content", "", "none", model="none", gather=False)},
+    ),
+    (re.compile(rf"/v1/batches/{_ID}"), {"GET": Endpoint("batches.retrieve", "", "none", model="none")}),
+    (re.compile(rf"/v1/batches/{_ID}/cancel"), {"POST": Endpoint("batches.cancel", "", "none", model="none")}),
+    (
+        re.compile(rf"/v1/responses/{_ID}"),
+        {
+            "GET": Endpoint("responses.retrieve", "", "none", sse="responses", model="none"),
+            "DELETE": Endpoint("responses.delete", "", "none", model="none"),
+        },
+    ),
+    (re.compile(rf"/v1/responses/{_ID}/cancel"), {"POST": Endpoint("responses.cancel", "", "none", model="none")}),
+    (
+        re.compile(rf"/v1/responses/{_ID}/input_items"),
+        {"GET": Endpoint("responses.input_items", "", "none", model="none")},
+    ),
+]
+
+UNSUPPORTED = re.compile(
+    r"/v1/(assistants|threads|vector_stores|fine_tuning|uploads|videos|evals|containers|conversations|organization|"
+    r"projects|realtime|skills|chatkit|audio/voices|audio/voice_consents|chat/completions/|content_provenance_checks)"
+)
+
+MODELS = "/v1/models"
+
+
+def find(method: str, path: str) -> tuple[Endpoint | None, dict[str, Endpoint] | None]:
+    """The endpoint of `method` on `path`, and all methods of that path (None: unknown path)."""
+    methods = EXACT.get(path)
+    if methods is None:
+        methods = next((methods for pattern, methods in PATTERNS if pattern.fullmatch(path)), None)
+    return (methods.get(method) if methods else None), methods

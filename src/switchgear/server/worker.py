@@ -1,0 +1,237 @@
+"""One worker process: builds a gateway from a configuration, swaps it for another on reload, and drains.
+
+A reload builds new objects beside the old ones and swaps one reference: requests in flight finish with what they began
+with. Upstreams whose settings did not change are kept, with their connections, breakers and credential states; those
+that are gone are closed when the last request that could use them has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from switchgear.auth.authenticator import Authenticator
+from switchgear.config.schema import Config
+from switchgear.config.watch import ConfigWatcher
+from switchgear.errors import ConfigError
+from switchgear.gateway import Gateway
+from switchgear.hotpath import require
+from switchgear.observability import logs
+from switchgear.observability.logs import AccessLog
+from switchgear.observability.metrics import Metrics
+from switchgear.providers.registry import provider_types
+from switchgear.routing.router import Route, Router
+from switchgear.server.inflight import SWEEP_S, InFlight
+from switchgear.types import Target
+from switchgear.upstream.catalogue import Catalogue
+from switchgear.upstream.failover import Failover
+from switchgear.upstream.upstream import Upstream
+
+log = logs.get(__name__)
+
+
+class Worker:
+    """config: the validated configuration. path: the file it came from, watched for changes. run_dir: metrics of all
+    workers."""
+
+    def __init__(self, config: Config, path: Path | None, run_dir: Path, worker_id: str):
+        require()
+        self.config = config
+        self.path = path
+        self.started = False
+        self.draining = False
+        self.metrics = Metrics(run_dir, worker_id)
+        self.upstreams: dict[str, Upstream] = {}
+        self.forwarded: frozenset[bytes] = frozenset()
+        self.gateway: Gateway
+        self.inflight: InFlight
+        self.catalogue: Catalogue
+        self._authenticator: Authenticator | None = None
+        self._router: Router | None = None
+        self._retiring: list[tuple[float, list[Upstream], Authenticator | None, Catalogue | None]] = []
+        self._watcher: ConfigWatcher | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._observe_at = 0.0
+        self._broken: set[str] = set()  # targets whose gauge is not zero
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Build everything in the running loop. Raises what makes the configuration unusable here."""
+        self.loop = asyncio.get_running_loop()
+        self.started = True
+        logs.configure(self.config.logging)
+        self.inflight = InFlight(self.loop, self.config.server.body_timeout)
+        await self._build(self.config)
+        self._sweep()
+        self._on_signal(signal.SIGUSR1, self.drain)
+        if self.path is not None:
+            self._watcher = ConfigWatcher(
+                self.path,
+                self._reloaded,
+                current=self.config,
+                known_types=provider_types(),
+                on_error=self._not_reloaded,
+            )
+            self._watcher.start()
+            self._on_signal(signal.SIGHUP, self._watcher.reload)
+
+    async def stop(self) -> None:
+        """Close what is open. Requests have ended or their time is up."""
+        self.draining = True
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._watcher is not None:
+            await self._watcher.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.catalogue.stop()
+        if self._authenticator is not None:
+            await self._authenticator.stop()
+        for upstream in self.upstreams.values():
+            upstream.transport.abort()
+        self.metrics.close()
+
+    def drain(self) -> None:
+        """Not ready any more; answers from here on ask for their connection to be closed."""
+        self.draining = True
+
+    async def _build(self, config: Config) -> None:
+        types = provider_types()
+        previous = self.upstreams
+        upstreams = {}
+        for name, provider in config.providers.items():
+            old = previous.get(name)
+            same = old is not None and old.provider == provider
+            upstreams[name] = (
+                old if old is not None and same else Upstream(name, provider, types[provider.type], self.loop)
+            )
+        authenticator = Authenticator(config, self._authenticator)
+        await authenticator.start()
+        router = build_router(config)
+        if self._router is not None:
+            router.adopt(self._router)
+        for route in router.routes():
+            self.metrics.declare([route.model], [target.name for target in route.targets])
+        catalogue = Catalogue(config, upstreams, router.set_models)
+        catalogue.start()
+        access = AccessLog(config.logging.access, self.metrics)
+        gateway = Gateway(
+            self.loop,
+            authenticator,
+            router,
+            default_route(config),
+            Failover(self.loop, upstreams, self.metrics),
+            self.metrics,
+            access,
+        )
+        gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
+        if self._router is not None:
+            self._retiring.append((self.loop.time(), gone, self._authenticator, self.catalogue))
+        self._router, self._authenticator, self.catalogue = router, authenticator, catalogue
+        self.config, self.upstreams, self.gateway = config, upstreams, gateway
+        self.forwarded = FORWARDED.union(*(upstream.forward for upstream in upstreams.values()))
+        self.inflight.body_timeout_s = config.server.body_timeout
+
+    async def _reloaded(self, config: Config) -> None:
+        await self._build(config)
+        logs.configure(config.logging)
+        self.metrics.config_reloaded("ok")
+        log.info("configuration reloaded", providers=len(config.providers), models=len(config.models))
+
+    def _not_reloaded(self, error: Exception) -> None:
+        self.metrics.config_reloaded("error")
+        for one in error.errors if isinstance(error, ConfigError) else [error]:
+            log.error("configuration not reloaded, the old one stays", error=str(one))
+
+    def _sweep(self) -> None:
+        """Every `SWEEP_S`: disconnects, slow bodies, upstream timeouts, idle connections, what a reload left behind."""
+        now = self.loop.time()
+        self._sweeping = self.loop.call_later(SWEEP_S, self._sweep)
+        self.inflight.sweep(now)
+        self.metrics.sweep(now, interval_s=SWEEP_S, in_flight=len(self.inflight))
+        if now >= self._observe_at:
+            self._observe_at = now + OBSERVE_S
+            self._observe(now)
+        for upstream in self.upstreams.values():
+            upstream.transport.sweep(now)
+        if self._retiring:
+            self._retire(now)
+
+    def _observe(self, now: float) -> None:
+        """Gauges of what is not counted as it happens."""
+        for name, upstream in self.upstreams.items():
+            pool = upstream.transport
+            self.metrics.connections(name, busy=pool.busy, idle=pool.idle, waiting=pool.waiters)
+            for credential in upstream.credentials.snapshot(now):
+                self.metrics.credential(name, credential["name"], credential["state"])
+        if self._router is not None:
+            for route in self._router.routes()[:1000]:
+                for target in route.snapshot(now)["targets"]:
+                    if target["failures"]:
+                        self.metrics.breaker(target["name"], target["breaker"] != "closed")
+                        self._broken.add(target["name"])
+                    elif target["name"] in self._broken:
+                        self._broken.discard(target["name"])
+                        self.metrics.breaker(target["name"], False)
+
+    def _retire(self, now: float) -> None:
+        oldest = self.inflight.oldest()
+        left = []
+        for entry in self._retiring:
+            since, upstreams, authenticator, catalogue = entry
+            for upstream in upstreams:
+                upstream.transport.sweep(now)
+            if oldest is not None and oldest <= since:
+                left.append(entry)
+                continue
+            for upstream in upstreams:
+                upstream.transport.close()
+            self._spawn(authenticator.stop if authenticator else None, catalogue.stop if catalogue else None)
+        self._retiring = left
+
+    def _spawn(self, *stops: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+        for stop in stops:
+            if stop is not None:
+                task = self.loop.create_task(stop())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _on_signal(self, number: signal.Signals, handler: Callable[[], None]) -> None:
+        try:
+            self.loop.add_signal_handler(number, handler)
+        except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, or a loop without signals
+            log.debug("signal not available", signal=number.name)
+
+
+OBSERVE_S = 1.0
+
+
+def build_router(config: Config) -> Router:
+    """The router of a configuration: its models, or, where it declares none, every model of its providers."""
+    providers = list(config.providers)
+    alone = providers[0] if len(providers) == 1 else None
+    return Router(
+        config.models, providers=providers, default_provider=config.default_provider or alone, defaults=config.defaults
+    )
+
+
+def default_route(config: Config) -> dict[str, Route]:
+    """Routes of requests that name no model (files, batches), by provider; "" is the default provider's."""
+    defaults = config.defaults
+    routes = {
+        name: Route(
+            name, [Target(name, "")], timeouts=defaults.timeouts, retries=defaults.retries, breaker=defaults.breaker
+        )
+        for name in config.providers
+    }
+    first = config.default_provider or next(iter(config.providers), None)
+    return {"": routes[first], **routes} if first is not None else routes
+
+
+# Client headers that go along to the upstream: they change the answer or carry the trace (TRANSLATION §17 lists those
+# that never do).
+FORWARDED = frozenset(
+    (b"openai-beta", b"anthropic-beta", b"anthropic-version", b"idempotency-key", b"traceparent", b"tracestate")
+)

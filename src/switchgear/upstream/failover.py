@@ -1,0 +1,253 @@
+"""One request, some attempts: pick a target, send, judge; on failure pick another, under one attempt and time budget.
+
+Everything here happens before the first byte reaches the client. A failed attempt is reported to the route, which
+holds targets back (breaker) and credentials (429); what waits and what gives up is arithmetic in `routing.retry`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import random
+from typing import TYPE_CHECKING
+
+from msgspec.json import encode as json_string
+
+from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamRejected
+from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
+from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
+from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
+from switchgear.types import RequestContext, Target
+from switchgear.upstream import answers
+
+if TYPE_CHECKING:
+    from switchgear.observability.metrics import Metrics
+    from switchgear.routing.credentials import Credential
+    from switchgear.routing.router import Route
+    from switchgear.upstream.upstream import Answered, Upstream
+
+_DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
+
+
+class Answer:
+    """An answer worth giving to the client.
+
+    body: the whole of it, or None where it is to be relayed from `response`. first: what of a relayed one can go out at
+    once. rewriter: set for an event stream.
+    """
+
+    __slots__ = ("body", "first", "response", "rewriter")
+
+    def __init__(self, response: Answered, body: bytes | None, rewriter: Rewriter | None = None, first: bytes = b""):
+        self.response = response
+        self.body = body
+        self.rewriter = rewriter
+        self.first = first
+
+
+class Failover:
+    """Sends requests to the targets of a route. upstreams: by provider name."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, upstreams: dict[str, Upstream], metrics: Metrics):
+        self.loop = loop
+        self.upstreams = upstreams
+        self.metrics = metrics
+
+    async def send(self, ctx: RequestContext, route: Route) -> Answer:
+        """The first good answer.
+
+        Raises the most useful of the errors when every attempt failed, with the smallest Retry-After of them all.
+        """
+        now = self.loop.time()
+        index = route.pick(now, random())  # noqa: S311 - a load balancer's draw, not a secret
+        target = ctx.target = route.targets[index]
+        upstream = self.upstreams[target.provider]
+        credential = upstream.credentials.pick(now)
+        ctx.attempts = 1
+        try:
+            answer = await attempt(ctx, route, target, upstream, credential)
+        except (UpstreamError, Overloaded) as error:
+            failed = self._report(error, route, index, upstream, credential)
+            return await self._again(ctx, route, index, error, failed)
+        except BaseException:
+            route.report(index, Outcome.CANCELLED, now)
+            raise
+        route.report(index, Outcome.ANSWERED, now)
+        if upstream.credentials.troubled and credential is not None:
+            upstream.credentials.succeeded(credential)
+        return answer
+
+    async def _again(
+        self, ctx: RequestContext, route: Route, index: int, error: UpstreamError | Overloaded, outcome: Outcome
+    ) -> Answer:
+        """Every attempt after the first, under the request's plan."""
+        plan = RetryPlan(route.retries, ctx.started_at)
+        plan.begin()
+        failures = [error]
+        tried = bytearray(len(route))
+        refused: dict[str, set[str]] = {}  # by provider: credentials that this request was refused with
+        if not isinstance(ctx.body, bytes):  # a body that was relayed as it came is gone
+            raise error
+        while True:
+            target = route.targets[index]
+            upstream = self.upstreams[target.provider]
+            now = self.loop.time()
+            names = refused.setdefault(target.provider, set())
+            if outcome.refused or outcome.throttled:
+                names.add(ctx.credential_name)
+                tried[index] = not upstream.credentials.spare(now, names)
+            else:
+                tried[index] = 1
+            fresh = not tried[index] or route.fresh(now, tried)
+            step = plan.after(outcome, now, random(), fresh=fresh, held_s=route.wait_s(now))  # noqa: S311 - jitter
+            if not step.again:
+                raise most_useful(failures)
+            self.metrics.retried(target.name)
+            if not fresh:
+                tried = bytearray(len(route))
+                await asyncio.sleep(step.wait_s)
+            now = self.loop.time()
+            index = route.pick(now, random(), tried)  # noqa: S311 - as above
+            target = ctx.target = route.targets[index]
+            upstream = self.upstreams[target.provider]
+            pool = upstream.credentials
+            credential = pool.pick(now, refused.get(target.provider, ())) or pool.pick(now)
+            ctx.attempts = plan.begin()
+            try:
+                answer = await attempt(ctx, route, target, upstream, credential)
+            except (UpstreamError, Overloaded) as another:
+                failures.append(another)
+                outcome = self._report(another, route, index, upstream, credential)
+            except BaseException:
+                route.report(index, Outcome.CANCELLED, now)
+                raise
+            else:
+                route.report(index, Outcome.ANSWERED, now)
+                if credential is not None:
+                    upstream.credentials.succeeded(credential)
+                return answer
+
+    def _report(
+        self,
+        error: UpstreamError | Overloaded,
+        route: Route,
+        index: int,
+        upstream: Upstream,
+        credential: Credential | None,
+    ) -> Outcome:
+        """Tell route, credential and metrics how an attempt failed."""
+        now = self.loop.time()
+        outcome = outcome_of(error)
+        if credential is not None:
+            if outcome.throttled:
+                upstream.credentials.throttle(credential, now, error.retry_after_s)
+            if outcome.refused:
+                upstream.credentials.refused(credential, now)
+        held = upstream.credentials.wait_s(now) if outcome.throttled or outcome.refused else None
+        route.report(index, outcome, now, held)
+        self.metrics.upstream_failed(route.targets[index].name, outcome.label)
+        return outcome
+
+
+def outcome_of(error: UpstreamError | Overloaded) -> Outcome:
+    """What a failed attempt says about target, credential and another attempt."""
+    if isinstance(error, UpstreamRejected):
+        return classify(error.status, authentication=answers.blames_credential(error))
+    if isinstance(error, Overloaded):
+        return Outcome.BUSY  # our own pool is full: no word about the upstream's health
+    return Outcome.FAILED
+
+
+async def attempt(
+    ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential | None
+) -> Answer:
+    """Send once. Raises `UpstreamError` or `Overloaded`; the connection is then closed or back in its pool."""
+    if credential is None:
+        raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
+    ctx.credential_name = credential.name
+    ask_usage = asks_usage(ctx, upstream)
+    body = outgoing(ctx, target.model, ask_usage)
+    length = len(body) if isinstance(body, bytes) else ctx.content_length
+    timeouts = route.timeouts
+    response = await upstream.transport.send(
+        upstream.head(ctx, credential, target.model, length),
+        body,
+        gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
+        connect_s=timeouts.connect,
+        first_byte_s=timeouts.first_token,
+        idle_s=timeouts.idle,
+        deadline=ctx.started_at + timeouts.total,
+    )
+    try:
+        if response.status < 300 and response.body is not None and not response.event_stream:
+            return Answer(response, whole(ctx, target.model, response, response.body))
+        return await begun(ctx, target.model, response, ask_usage)
+    except BaseException:
+        response.close()
+        raise
+
+
+def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
+    """Whether the gateway asks for a stream's usage where the client did not (CASES 8)."""
+    peeked = ctx.peeked
+    return (
+        ctx.stream
+        and peeked is not None
+        and ctx.endpoint.asks_usage
+        and upstream.row.ask_usage
+        and not peeked.include_usage
+    )
+
+
+def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
+    """The request body for a target: the client's, with the target's model name and the question for usage spliced
+    in."""
+    body = ctx.body
+    renamed = model != ctx.model and bool(ctx.model)
+    if not isinstance(body, bytes) or not (renamed or ask_usage):
+        return body
+    if ctx.peeked is not None:
+        return prepare(body, ctx.peeked, json_string(model) if renamed else None, ask_usage)
+    if ctx.form is not None:
+        return splice(body, ctx.form.model_start, ctx.form.model_end, model.encode())
+    return body
+
+
+async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
+    """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
+    if response.status >= 300:
+        raise await answers.rejection(response)
+    if not response.event_stream:
+        return Answer(response, None)
+    if (response.header(b"content-encoding") or b"identity") != b"identity":
+        raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
+    rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
+    return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
+
+
+def client_name(ctx: RequestContext, model: str) -> bytes | None:
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
+    client's."""
+    return json_string(ctx.model) if ctx.model and model != ctx.model else None
+
+
+def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
+    """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
+    body = answers.plain(response, body)
+    return _whole_json(ctx, body, client_name(ctx, model)) if body and answers.is_json(response) else body
+
+
+def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> bytes:
+    try:
+        found = peek_reply(body)
+    except PeekError as exc:
+        if body.lstrip()[:1] == b"[":  # a list is no answer of a model, but valid on the routes that only pass on
+            return body
+        raise UpstreamProtocolError("The upstream's answer is not valid JSON.") from exc
+    if found.error_start >= 0 and found.choices_start < 0 and ctx.endpoint.sse == "chat":
+        raise answers.embedded_error(body)
+    if found.usage_start >= 0:
+        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end])
+    if renamed is not None and found.model_start >= 0:
+        return splice(body, found.model_start, found.model_end, renamed)
+    return body

@@ -1,0 +1,93 @@
+"""Fixtures shared by all tests: the recordings folder, a simulator, and gateways in front of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import KEY, ROOT, GatewayProcess, SimulatorProcess
+
+RECORDINGS = Path(os.environ.get("SWITCHGEAR_RECORDINGS", ROOT.parent / "shared" / "recordings"))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if not RECORDINGS.is_dir():
+        terminalreporter.write_line(
+            f"No recordings at {RECORDINGS}: conformance tests against recorded traffic had nothing to run on. "
+            "Set SWITCHGEAR_RECORDINGS to the folder."
+        )
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The folder of recorded provider traffic; it may be absent, then it lists nothing."""
+    return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulator for the session; its faults are healed by the fixtures that use it."""
+    process = SimulatorProcess(tmp_path_factory.mktemp("simulator"), "--first-token", "0ms", "--gap", "1ms")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def sim(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
+    """The session's simulator, without faults and with an empty record of requests."""
+    simulator.heal()
+    simulator.forget()
+    yield simulator
+    simulator.heal()
+
+
+def basic_config(*simulators: SimulatorProcess, **overrides: Any) -> dict[str, Any]:
+    """A configuration with a provider per simulator (`sim`, `sim2`, …), one key, and no declared models."""
+    names = ["sim", *(f"sim{n}" for n in range(2, len(simulators) + 1))]
+    providers = {
+        name: {"type": "openai", "base_url": simulator.url, "credentials": [f"sk-upstream-{name}-000000"]}
+        for name, simulator in zip(names, simulators, strict=True)
+    }
+    return {"providers": providers, "keys": [{"name": "test", "value": KEY}], **overrides}
+
+
+@pytest.fixture(scope="session")
+def gateway(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway in front of the session's simulator: no declared models, one key that may use all."""
+    process = GatewayProcess(basic_config(simulator), tmp_path_factory.mktemp("gateway"))
+    yield process.ready()
+    process.stop()
+
+
+@pytest.fixture
+def start_gateway(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], GatewayProcess]]:
+    """Starts a gateway of the test's own; stopped at its end."""
+    started: list[GatewayProcess] = []
+
+    def start(config: dict[str, Any], env: dict[str, str] | None = None) -> GatewayProcess:
+        process = GatewayProcess(config, tmp_path, env)
+        started.append(process)
+        return process.ready()
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def start_simulator(tmp_path: Path) -> Iterator[Callable[..., SimulatorProcess]]:
+    """Starts a simulator of the test's own; stopped at its end."""
+    started: list[SimulatorProcess] = []
+
+    def start(*options: str) -> SimulatorProcess:
+        process = SimulatorProcess(tmp_path, *options)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
