@@ -94,6 +94,18 @@ def test_default_pause_doubles_per_pause_up_to_its_bound() -> None:
     assert pool.wait_s(now) == 1.0
 
 
+def test_troubled_until_every_credential_has_been_answered_again() -> None:
+    pool = CredentialPool([A, B])
+    assert not pool.troubled
+    pool.throttle(A, 0.0, 5.0)
+    assert (pool.spare(0.0, {"b"}), pool.spare(0.0, ()), pool.spare(6.0, {"b"})) == (False, True, True)
+    pool.succeeded(B)
+    assert pool.troubled
+    pool.succeeded(A)
+    assert not pool.troubled
+    assert picks(pool, 6.0, 4) in ("abab", "baba")
+
+
 def test_names_tried_by_a_request_are_left_out() -> None:
     pool = CredentialPool([A, B])
     pool.refused(A, 0.0)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import logging.config
 import os
-from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +36,14 @@ writer = LogWriter(_STDERR)
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """The logger of a module. It follows later calls of `configure`."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(component=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
 def configure(logging_config: Logging) -> None:
     """Set level and format, for structlog and the standard library. May be called again, as after a reload."""
     render = _render_json if logging_config.format == "json" else _console()
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *_PIPELINE, render],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[logging_config.level]),
-        logger_factory=lambda *_: _Lines(),
-        cache_logger_on_first_use=False,
-    )
+    _configure_structlog(_LEVELS[logging_config.level], render)
     StdlibHandler.render = staticmethod(render)
     logging.config.dictConfig(stdlib_config(logging_config))
 
@@ -77,13 +71,30 @@ def stdlib_config(logging_config: Logging) -> dict[str, Any]:
     }
 
 
+def _configure_structlog(level: int, render: Any) -> None:
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, *_PIPELINE, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Lines,
+        cache_logger_on_first_use=False,  # a later `configure` holds for every logger
+    )
+
+
 class _Lines:
-    """The end of structlog's chain: whatever the level, a rendered line."""
+    """The end of structlog's chain: whatever the level, a rendered line. name: the logger's."""
+
+    def __init__(self, name: str = ""):
+        self.name = name
 
     def msg(self, line: bytes) -> None:
         writer.write(line)
 
     debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+def _add_name(logger: Any, _method: str, event: Any) -> Any:
+    event.setdefault("logger", getattr(logger, "name", ""))
+    return event
 
 
 def _add_time(_logger: Any, _method: str, event: Any) -> Any:
@@ -122,6 +133,7 @@ def _console() -> Any:
 _PIPELINE: list[Any] = [
     structlog.processors.add_log_level,
     _add_time,
+    _add_name,
     structlog.processors.format_exc_info,
     redact_event,
 ]
@@ -134,11 +146,15 @@ class StdlibHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            event: MutableMapping[str, Any] = {"event": record.getMessage(), "logger": record.name}
+            event: dict[str, Any] = {"event": record.getMessage(), "logger": record.name}
             if record.exc_info:
                 event["exc_info"] = record.exc_info
             event["level"] = record.levelname.lower()
-            event = structlog.processors.format_exc_info(None, "", _add_time(None, "", event))
-            writer.write(self.render(None, record.levelname.lower(), redact(event)))
+            whole = structlog.processors.format_exc_info(None, "", _add_time(None, "", event))
+            writer.write(self.render(None, record.levelname.lower(), redact(whole)))
         except Exception:  # logging must not raise into whoever logs
             writer.write(b'{"level":"error","event":"a log record could not be rendered"}\n')
+
+
+# Until `configure` is called: what the defaults of the configuration say.
+_configure_structlog(logging.INFO, _render_json)

@@ -28,22 +28,25 @@ _SECRET_KEY = re.compile(
 _NOT_SECRET_KEYS = frozenset(("first_token",))
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-_TOKEN_CHARS = r"[A-Za-z0-9_\-]"  # noqa: S105 - a pattern
+_BASE64URL = r"[A-Za-z0-9_\-]"
+# Each repetition that something must follow is bounded: no input makes the search quadratic.
 _PATTERNS = re.compile(
     "|".join(
         (
+            # Headers whose value has several words: to the end of the line or string.
+            r"(?P<header>(?i:authorization|cookie)[\"']?\s{0,8}[=:]\s{0,8}[\"']?)(?P<rest>[^\r\n\"']+)",
             # Schemes of Authorization.
-            r"(?P<scheme>(?i:\b(?:bearer|basic)\s+))(?P<credential>[^\s\"',;]+)",
+            r"(?P<scheme>(?i:bearer|basic)\s{1,8})(?P<credential>[^\s\"',;]+)",
             # user:password@ in an address.
-            r"(?P<address>[A-Za-z][A-Za-z0-9+.\-]*://)(?P<userinfo>[^\s/?#\"']*)(?=@)",
+            r"(?P<address>[A-Za-z][A-Za-z0-9+.\-]{0,20}://)(?P<userinfo>[^\s/?#\"']{0,1024})(?=@)",
             # name=value and "name": "value", as in query strings, forms and dumped dictionaries.
             r"(?P<name>(?i:api[_-]?key|x-goog-api-key|access[_-]?token|refresh[_-]?token|id[_-]?token|client[_-]?secret"
-            r"|secret|passw(?:or)?d|authorization|(?:set-)?cookie)[\"']?\s*[=:]\s*[\"']?)(?P<value>[^\s\"'&,;}\]]+)",
+            r"|secret|passw(?:or)?d)[\"']?\s{0,8}[=:]\s{0,8}[\"']?)(?P<value>[^\s\"'&,;}\]]+)",
             # JSON web token: two parts of base64url JSON, perhaps a signature.
-            rf"(?P<jwt>eyJ{_TOKEN_CHARS}{{4,}}\.{_TOKEN_CHARS}+(?:\.{_TOKEN_CHARS}*)*)",
+            rf"(?P<jwt>eyJ{_BASE64URL}{{4,4096}}\.{_BASE64URL}+(?:\.{_BASE64URL}*)*)",
             # Vendor keys by prefix. After a letter only when long and with a digit: `task-list` is a word.
-            rf"(?P<key>(?<![A-Za-z])(?:sk|pk|rk|key|xai|pplx|csk|tgp|gsk|hf|r8|sgk)[-_]{_TOKEN_CHARS}{{8,}}"
-            rf"|sk-(?={_TOKEN_CHARS}{{0,200}}\d){_TOKEN_CHARS}{{16,}}|AIza{_TOKEN_CHARS}{{30,}})",
+            rf"(?P<key>(?<![A-Za-z])(?:sk|pk|rk|key|xai|pplx|csk|tgp|gsk|hf|r8|sgk)[-_]{_BASE64URL}{{8,}}"
+            rf"|sk-(?={_BASE64URL}{{0,200}}\d){_BASE64URL}{{16,}}|AIza{_BASE64URL}{{30,}})",
         )
     )
 )
@@ -63,6 +66,12 @@ def is_secret_key(key: str) -> bool:
 
 def redact_text(text: str) -> str:
     """`text` without what looks like a secret, cut to `MAX_STRING_CHARS`."""
+    if len(text) > 8 * MAX_STRING_CHARS:
+        # Bound the work. The last word goes, as half a secret might not look like one; so does all that has no words.
+        kept = text[: 8 * MAX_STRING_CHARS].rpartition(" ")[0]
+        if not kept:
+            return marker(text)
+        text = f"{kept} [CUT LENGTH={len(text)}]"
     clean = _PATTERNS.sub(_replace, text)
     if len(clean) > MAX_STRING_CHARS:
         return f"{clean[:MAX_STRING_CHARS]}[CUT LENGTH={len(clean)}]"
@@ -106,6 +115,8 @@ def redact_event(_logger: Any, _method: str, event: Any) -> Any:
 
 def _replace(found: re.Match[str]) -> str:
     group = found.lastgroup or ""
+    if group == "rest":
+        return found["header"] + marker(found["rest"])
     if group == "credential":
         return found["scheme"] + marker(found["credential"])
     if group == "userinfo":

@@ -160,8 +160,7 @@ class Directory:
 
     @contextmanager
     def _lock(self) -> Iterator[bool]:
-        """Whether the directory is locked. It is not when another process stands still with it: then nothing is
-        folded."""
+        """Whether the directory is locked; not when a process stands still with the lock: then nothing is folded."""
         fd = os.open(self._run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             yield _flock(fd, LOCK_WAIT_S)

@@ -43,7 +43,8 @@ class LogWriter:
         # A fork has no thread and a lock in any state; the lines that waited are the parent's to write.
         self._lines: deque[bytes] = deque()
         self._bytes = 0
-        self._lock = threading.Lock()
+        # Re-entrant: a finalizer that runs inside `write` may log.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._drained = threading.Event()
         self._drained.set()

@@ -267,7 +267,7 @@ class Router:
             for name in owned:
                 owners[name] = None if name in owners else owner
         self._owner = {name: owner for name, owner in owners.items() if owner is not None}
-        for name in [name for name, route in self._dynamic.items() if self.resolve(name) != route.targets[0]]:
+        for name in [name for name, route in self._dynamic.items() if not _serves(route, self.resolve(name))]:
             del self._dynamic[name]
 
     def names(self) -> list[str]:
@@ -299,7 +299,7 @@ class Router:
             return
         for name, old in previous._dynamic.items():
             target = self.resolve(name)
-            if target is not None and target == old.targets[0]:
+            if target is not None and _serves(old, target):
                 self._dynamic[name] = self._dynamic_route(name, target)
                 self._dynamic[name].adopt(old)
         while len(self._dynamic) > self._max_dynamic:
@@ -313,6 +313,11 @@ class Router:
         if known is None:
             return Route(model, (target,))
         return Route(model, (target,), timeouts=known.timeouts, retries=known.retries, breaker=known.breaker)
+
+
+def _serves(route: Route, target: Target | None) -> bool:
+    """Whether a dynamic route's one target is this one."""
+    return target is not None and route.targets[0].name == target.name
 
 
 def _configured_route(name: str, model: Model) -> Route:
