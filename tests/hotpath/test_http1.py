@@ -1,5 +1,7 @@
 """Heads and chunked bodies: what is taken, what is refused, and agreement with the reference for any bytes."""
 
+from itertools import pairwise
+
 import h11
 import httptools
 import pytest
@@ -239,7 +241,9 @@ CHUNKS = st.lists(
     | st.sampled_from([b"5;a=b\r\nhello\r\n", b"00a \t\r\n0123456789\r\n"]),
     max_size=6,
 ).map(b"".join)
-ENDS = st.sampled_from([b"0\r\n\r\n", b"0\r\n\r\nrest", b"000;x\r\na: b\r\nc: d\r\n\r\n", b"0\r\n\n", b"0\r\na: b\n\n", b""])
+ENDS = st.sampled_from(
+    [b"0\r\n\r\n", b"0\r\n\r\nrest", b"000;x\r\na: b\r\nc: d\r\n\r\n", b"0\r\n\n", b"0\r\na: b\n\n", b""]
+)
 
 
 @given(st.tuples(CHUNKS, ENDS | SOUP).map(b"".join), st.lists(st.integers(0, 300), max_size=6))
@@ -251,7 +255,7 @@ def test_chunked_bodies_as_the_reference_for_any_split(data: bytes, cuts: list[i
     body = b""
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     try:
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             body += decoder.feed(data[start:end])
     except ParseError:
         assert expected.invalid
