@@ -30,8 +30,8 @@ ANSWERS = {
     + LINE
     + b"content-length: 2\r\n\r\nok",
     "hops": LINE
-    + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\ntrailer: y\r\n"
-    b"upgrade: h2c\r\ncontent-length: 0\r\nx-kept: 1\r\n\r\n",
+    + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\n"
+    b"trailer: y\r\nupgrade: h2c\r\ncontent-length: 0\r\nx-kept: 1\r\n\r\n",
     "event stream": LINE + b"content-type: Text/Event-Stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
     b"9\r\ndata: a\n\n\r\n0\r\n\r\n",
     "excess": LINE + b"content-length: 5\r\n\r\nhello!",
@@ -45,7 +45,7 @@ ANSWERS = {
     "endless interim": b"HTTP/1.1 102 Processing\r\n\r\n" * 17,
     "two framings": LINE + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "nothing": b"",
-}  # fmt: skip
+}
 
 
 def expected(data: bytes, *, gather: bool = False, head_request: bool = False) -> Outcome:
@@ -98,8 +98,16 @@ def test_the_table_holds_what_it_says() -> None:
         False,
     )
     assert {name for name, result in results.items() if result[-1] is True} == {
-        "length", "no body", "chunked", "trailers", "204", "304", "interim", "hops", "event stream",
-    }  # fmt: skip
+        "length",
+        "no body",
+        "chunked",
+        "trailers",
+        "204",
+        "304",
+        "interim",
+        "hops",
+        "event stream",
+    }
     assert {name: result[1] for name, result in results.items() if result[0] == "error"} == {
         "short head": "UpstreamProtocolError",
         "not http": "UpstreamProtocolError",
@@ -112,13 +120,31 @@ def test_the_table_holds_what_it_says() -> None:
 
 PARTS = st.sampled_from(
     [
-        b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 204 No\r\n", b"HTTP/1.1 100 C\r\n\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n",
-        b"content-length: 3\r\n", b"Content-Length: 0\r\n", b"transfer-encoding: chunked\r\n", b"connection: close\r\n",
-        b"Connection: x-a, te\r\n", b"x-a: b\r\n", b"content-type: text/event-stream\r\n", b"a: \t b \r\n",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.0 204 No\r\n",
+        b"HTTP/1.1 100 C\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\n\r\n",
+        b"content-length: 3\r\n",
+        b"Content-Length: 0\r\n",
+        b"transfer-encoding: chunked\r\n",
+        b"connection: close\r\n",
+        b"Connection: x-a, te\r\n",
+        b"x-a: b\r\n",
+        b"content-type: text/event-stream\r\n",
+        b"a: \t b \r\n",
         b"keep-alive: 1\r\n",
-        b"3\r\nabc\r\n", b"0\r\n\r\n", b"1;x\r\n", b"abc", b"\0", b":", b" ",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"1;x\r\n",
+        b"abc",
+        b"\0",
+        b":",
+        b" ",
     ]
-)  # fmt: skip
+)
 
 
 @given(
@@ -148,7 +174,7 @@ def test_any_bytes_in_any_pieces_as_the_reference(
         (CHUNKED + b"0\r\n" + b"x: y\r\n" * 20_000, "not HTTP: trailers that are too long."),
         (CHUNKED + b"1;" + b"y" * 5_000, "not HTTP: a chunk size line that is too long."),
     ],
-)  # fmt: skip
+)
 async def test_messages_say_what_is_wrong(data: bytes, message: str) -> None:
     loop = MemoryLoop(asyncio.get_running_loop())
     pool = Pool(loop, "127.0.0.1", 80)  # type: ignore[arg-type]  # the methods of a loop that the pool uses

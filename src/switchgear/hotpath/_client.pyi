@@ -56,8 +56,8 @@ class Pool:
         connect_s: seconds to resolve, connect and shake hands; also the longest wait for a free connection.
         first_byte_s: seconds from the last byte written to the first byte of the *body* (for an answer without one, to
             the end of its head).
-        idle_s: seconds between bytes of the body, counted only while somebody waits for them; also how long the upstream
-            may take nothing of a request body.
+        idle_s: seconds between bytes of the body, counted only while somebody waits for them; also how long the
+            upstream may take nothing of a request body.
         deadline: absolute `loop.time()` for all of it; 0: none.
 
         A reused connection that is closed before a byte of the answer came is replaced by a fresh one, once, when
