@@ -35,7 +35,7 @@ HEAD = b"".join(
         b"X-Content-Type-Options: nosniff",
         b"Server: cloudflare",
         b"CF-RAY: 0123456789abcdef-FRA",
-        b"alt-svc: h3=\":443\"; ma=86400",
+        b'alt-svc: h3=":443"; ma=86400',
         b"vary: accept-encoding",
         b"",
     )

@@ -5,6 +5,7 @@ The first byte of the input decides how the rest is cut into pieces; SEEDS start
 """
 
 import asyncio
+from collections.abc import Callable
 
 from switchgear.hotpath._http1 import ChunkedDecoder, ParseError, parse_request_head, parse_response_head
 from tests.hotpath.memory_loop import exchange
@@ -38,16 +39,19 @@ def cut(data: bytes, step: int) -> list[bytes]:
 
 
 def check_heads(data: bytes) -> None:
-    for ours, theirs in (
+    pairs: list[tuple[Callable[[bytes], object], Callable[[bytes], object]]] = [
         (parse_response_head, reference.response_head),
         (parse_request_head, reference.request_head),
-    ):
+    ]
+    for ours, theirs in pairs:
+        expected: object
+        got: object
         try:
-            expected = theirs(data)  # type: ignore[operator]  # two functions of one shape
+            expected = theirs(data)
         except reference.Invalid:
             expected = "invalid"
         try:
-            got = ours(data)  # type: ignore[operator]  # two functions of one shape
+            got = ours(data)
         except ParseError:
             got = "invalid"
         assert got == expected, (ours, data, got, expected)

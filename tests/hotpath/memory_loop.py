@@ -50,10 +50,17 @@ class MemoryLoop:
         self.create_task = loop.create_task
         self.transports: list[MemoryTransport] = []
 
+    async def written(self) -> None:
+        """Wait until the first connection is made and its first request written."""
+        while not (self.transports and self.transports[0].written):  # noqa: ASYNC110  # a few turns of the loop
+            await asyncio.sleep(0)
+
     async def sock_connect(self, sock: socket.socket, address: tuple[str, int]) -> None:
         pass
 
-    async def create_connection(self, factory: Callable[[], Any], *, sock: socket.socket) -> tuple[MemoryTransport, Any]:
+    async def create_connection(
+        self, factory: Callable[[], Any], *, sock: socket.socket
+    ) -> tuple[MemoryTransport, Any]:
         sock.close()
         protocol = factory()
         transport = MemoryTransport(protocol)
@@ -76,8 +83,7 @@ async def exchange(pieces: list[bytes], *, gather_bytes: int = 0, head_request: 
     sending = asyncio.ensure_future(
         pool.send(b"GET / HTTP/1.1\r\n\r\n", gather_bytes=gather_bytes, head_request=head_request)
     )
-    while not (loop.transports and loop.transports[0].written):
-        await asyncio.sleep(0)
+    await loop.written()
     transport = loop.transports[0]
     for piece in pieces:
         if not transport.aborted:

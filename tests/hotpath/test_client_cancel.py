@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from switchgear.hotpath._client import Pool
 from switchgear.upstream.tls import client_context
 from tests.hotpath.conftest import MakePool
 from tests.hotpath.upstream import BODY, EVENTS, OK, REQUEST, WAIT_S, Peer, chunk, serving
@@ -19,12 +18,6 @@ async def cancelled(task: asyncio.Task[object]) -> None:
 
 def task(coroutine: object) -> asyncio.Task[object]:
     return asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]  # a coroutine of any type
-
-
-async def until_busy(pool: Pool) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while pool.busy == 0:
-            await asyncio.sleep(0)
 
 
 async def test_while_resolving(make_pool: MakePool) -> None:
@@ -63,8 +56,7 @@ async def test_at_every_step_of_connecting(make_pool: MakePool) -> None:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             assert pool.busy == 0
-            for idle in range(pool.idle):  # sent and answered before it was cancelled
-                assert idle == 0
+            assert pool.idle <= 1  # sent and answered before it was cancelled
             pool.sweep(asyncio.get_running_loop().time() + 1000)
             assert pool.connections == 0
         await upstream.until(lambda: upstream.open == 0)
@@ -136,7 +128,6 @@ async def test_while_uploading(make_pool: MakePool) -> None:
         pool = make_pool(upstream.port)
         sending = task(pool.send(REQUEST, body()))
         await upstream.until(lambda: upstream.open == 1)
-        await until_busy(pool)
         await asyncio.sleep(0.01)
         await cancelled(sending)
         assert pool.connections == 0
@@ -165,7 +156,6 @@ async def test_while_the_upload_is_held_back(make_pool: MakePool) -> None:
         pool = make_pool(upstream.port)
         sending = task(pool.send(REQUEST, body()))
         await upstream.until(lambda: upstream.open == 1)
-        await until_busy(pool)
         await asyncio.sleep(0.05)  # the kernel's buffers fill up
         await cancelled(sending)
         assert pool.connections == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,10 +26,12 @@ ANSWERS = {
     "close": LINE + b"Connection: Close\r\ncontent-length: 5\r\n\r\nhello",
     "204": b"HTTP/1.1 204 No Content\r\n\r\n",
     "304": b"HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",
-    "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + LINE + b"content-length: 2\r\n\r\nok",
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+    + LINE
+    + b"content-length: 2\r\n\r\nok",
     "hops": LINE
-    + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\ntrailer: y\r\n"
-    b"upgrade: h2c\r\ncontent-length: 0\r\nx-kept: 1\r\n\r\n",
+    + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\n"
+    b"trailer: y\r\nupgrade: h2c\r\ncontent-length: 0\r\nx-kept: 1\r\n\r\n",
     "event stream": LINE + b"content-type: Text/Event-Stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
     b"9\r\ndata: a\n\n\r\n0\r\n\r\n",
     "excess": LINE + b"content-length: 5\r\n\r\nhello!",
@@ -42,7 +45,7 @@ ANSWERS = {
     "endless interim": b"HTTP/1.1 102 Processing\r\n\r\n" * 17,
     "two framings": LINE + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
     "nothing": b"",
-}  # fmt: skip
+}
 
 
 def expected(data: bytes, *, gather: bool = False, head_request: bool = False) -> Outcome:
@@ -85,10 +88,26 @@ def test_the_table_holds_what_it_says() -> None:
     results = {name: expected(data) for name, data in ANSWERS.items()}
     assert results["hops"][2] == [(b"content-length", b"0"), (b"x-kept", b"1")]
     assert results["chunked"] == (200, b"OK", [], False, b"hello world", None, True)
-    assert results["short"] == (200, b"OK", [(b"content-length", b"6")], False, b"hello", "UpstreamProtocolError", False)
+    assert results["short"] == (
+        200,
+        b"OK",
+        [(b"content-length", b"6")],
+        False,
+        b"hello",
+        "UpstreamProtocolError",
+        False,
+    )
     assert {name for name, result in results.items() if result[-1] is True} == {
-        "length", "no body", "chunked", "trailers", "204", "304", "interim", "hops", "event stream",
-    }  # fmt: skip
+        "length",
+        "no body",
+        "chunked",
+        "trailers",
+        "204",
+        "304",
+        "interim",
+        "hops",
+        "event stream",
+    }
     assert {name: result[1] for name, result in results.items() if result[0] == "error"} == {
         "short head": "UpstreamProtocolError",
         "not http": "UpstreamProtocolError",
@@ -101,12 +120,31 @@ def test_the_table_holds_what_it_says() -> None:
 
 PARTS = st.sampled_from(
     [
-        b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 204 No\r\n", b"HTTP/1.1 100 C\r\n\r\n", b"\r\n", b"\n", b"\r", b"\r\n\r\n",
-        b"content-length: 3\r\n", b"Content-Length: 0\r\n", b"transfer-encoding: chunked\r\n", b"connection: close\r\n",
-        b"Connection: x-a, te\r\n", b"x-a: b\r\n", b"content-type: text/event-stream\r\n", b"a: \t b \r\n", b"keep-alive: 1\r\n",
-        b"3\r\nabc\r\n", b"0\r\n\r\n", b"1;x\r\n", b"abc", b"\0", b":", b" ",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.0 204 No\r\n",
+        b"HTTP/1.1 100 C\r\n\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\n\r\n",
+        b"content-length: 3\r\n",
+        b"Content-Length: 0\r\n",
+        b"transfer-encoding: chunked\r\n",
+        b"connection: close\r\n",
+        b"Connection: x-a, te\r\n",
+        b"x-a: b\r\n",
+        b"content-type: text/event-stream\r\n",
+        b"a: \t b \r\n",
+        b"keep-alive: 1\r\n",
+        b"3\r\nabc\r\n",
+        b"0\r\n\r\n",
+        b"1;x\r\n",
+        b"abc",
+        b"\0",
+        b":",
+        b" ",
     ]
-)  # fmt: skip
+)
 
 
 @given(
@@ -121,7 +159,7 @@ def test_any_bytes_in_any_pieces_as_the_reference(
 ) -> None:
     data = LINE + soup if started else soup
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    pieces = [data[start:end] for start, end in pairwise(edges) if start < end]
     got = asyncio.run(exchange(pieces, gather_bytes=10_000 if gather else 0, head_request=head_request))
     assert got == expected(data, gather=gather, head_request=head_request)
 
@@ -133,16 +171,15 @@ def test_any_bytes_in_any_pieces_as_the_reference(
         (ANSWERS["bad chunk"], "The upstream's answer has a body that is not HTTP: a chunk without a size."),
         (ANSWERS["short"], "The upstream's answer stops short."),
         (LINE + b"x: " + b"y" * 70_000, "The upstream's answer is not HTTP: a header that is too long."),
-        (CHUNKED + b"0\r\n" + b"x: y\r\n" * 20_000, "The upstream's answer has a body that is not HTTP: trailers that are"),
-        (CHUNKED + b"1;" + b"y" * 5_000, "The upstream's answer has a body that is not HTTP: a chunk size line that is"),
+        (CHUNKED + b"0\r\n" + b"x: y\r\n" * 20_000, "not HTTP: trailers that are too long."),
+        (CHUNKED + b"1;" + b"y" * 5_000, "not HTTP: a chunk size line that is too long."),
     ],
-)  # fmt: skip
+)
 async def test_messages_say_what_is_wrong(data: bytes, message: str) -> None:
     loop = MemoryLoop(asyncio.get_running_loop())
     pool = Pool(loop, "127.0.0.1", 80)  # type: ignore[arg-type]  # the methods of a loop that the pool uses
     sending = asyncio.ensure_future(pool.send(b"GET / HTTP/1.1\r\n\r\n", gather_bytes=1000))
-    while not (loop.transports and loop.transports[0].written):
-        await asyncio.sleep(0)
+    await loop.written()
     loop.transports[0].protocol.data_received(data)
     loop.transports[0].protocol.eof_received()
     with pytest.raises(UpstreamProtocolError, match=re.escape(message)):

@@ -2,13 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
 
 from switchgear.errors import Overloaded, UpstreamProtocolError, UpstreamUnreachable
 from switchgear.hotpath._client import Pool
 from tests.hotpath.conftest import MakePool
-from tests.hotpath.upstream import BODY, EVENTS, OK, REQUEST, WAIT_S, Peer, answering, chunk, closing, serving
+from tests.hotpath.upstream import BODY, EVENTS, OK, REQUEST, Peer, Script, answering, chunk, closing, serving, until
 
 HEAD_ONLY = b"GET / HTTP/1.1\r\nhost: upstream\r\n\r\n"
 
@@ -70,7 +71,9 @@ async def test_large_body_arrives_whole(make_pool: MakePool) -> None:
         assert received == [head + body]
 
 
-@pytest.mark.parametrize("answer", [OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"), OK.replace(b"1.1", b"1.0")])
+@pytest.mark.parametrize(
+    "answer", [OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"), OK.replace(b"1.1", b"1.0")]
+)
 async def test_an_answer_that_ends_its_connection(make_pool: MakePool, answer: bytes) -> None:
     async with serving(answering(answer)) as upstream:
         pool = make_pool(upstream.port)
@@ -84,9 +87,7 @@ async def test_an_idle_connection_that_the_upstream_closes_leaves_the_pool(make_
     async with serving(closing(OK)) as upstream:
         pool = make_pool(upstream.port)
         await pool.send(REQUEST, BODY, gather_bytes=100)
-        async with asyncio.timeout(WAIT_S):
-            while pool.connections:
-                await asyncio.sleep(0.001)
+        await until(lambda: pool.connections == 0)
         assert (pool.idle, pool.busy) == (0, 0)
 
 
@@ -108,7 +109,7 @@ async def test_bytes_that_nobody_asked_for_close_an_idle_connection(make_pool: M
         assert pool.connections == 0
 
 
-def dying_second_time(*, reset: bool) -> tuple[list[int], object]:
+def dying_second_time(*, reset: bool) -> tuple[list[int], Script]:
     """A script whose first connection answers once and dies at the second request."""
     served: list[int] = []
 
@@ -128,7 +129,7 @@ def dying_second_time(*, reset: bool) -> tuple[list[int], object]:
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_stale_connection_is_replaced_once(make_pool: MakePool, reset: bool) -> None:
     served, script = dying_second_time(reset=reset)
-    async with serving(script) as upstream:  # type: ignore[arg-type]  # a Script
+    async with serving(script) as upstream:
         pool = make_pool(upstream.port)
         for _ in range(2):
             assert (await pool.send(REQUEST, BODY, gather_bytes=100)).body == b"hello"
@@ -137,11 +138,11 @@ async def test_a_stale_connection_is_replaced_once(make_pool: MakePool, reset: b
 
 
 async def test_a_stale_connection_is_not_replaced_when_the_body_cannot_be_sent_again(make_pool: MakePool) -> None:
-    async def once(): # type: ignore[no-untyped-def]  # an async generator of bytes
+    async def once() -> AsyncIterator[bytes]:
         yield BODY
 
     served, script = dying_second_time(reset=False)
-    async with serving(script) as upstream:  # type: ignore[arg-type]  # a Script
+    async with serving(script) as upstream:
         pool = make_pool(upstream.port)
         await pool.send(REQUEST, BODY, gather_bytes=100)
         with pytest.raises(UpstreamUnreachable) as caught:
@@ -165,19 +166,19 @@ async def test_a_fresh_connection_closed_without_an_answer_is_not_retried(make_p
 
 
 async def test_a_reused_connection_that_dies_within_the_answer_is_not_retried(make_pool: MakePool) -> None:
-    async with serving(answering(OK, OK[:-1])) as upstream:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.write(OK)
+        await peer.request()
+        peer.write(OK[:-1])
+
+    async with serving(script) as upstream:
         pool = make_pool(upstream.port)
         await pool.send(REQUEST, BODY, gather_bytes=100)
-        sending = asyncio.ensure_future(pool.send(REQUEST, BODY, gather_bytes=100))
-        peer = upstream.peers[0]
-        while not sending.done() and pool.busy == 0:
-            await asyncio.sleep(0)
-        response = asyncio.ensure_future(asyncio.shield(sending))
-        await asyncio.sleep(0.01)
-        peer.reset()
         with pytest.raises(UpstreamProtocolError, match="stops short"):
-            await response
+            await pool.send(REQUEST, BODY, gather_bytes=100)
         assert len(upstream.peers) == 1
+        assert pool.connections == 0
 
 
 async def test_refused_connection(make_pool: MakePool) -> None:
@@ -223,7 +224,7 @@ class Loop:
         return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in self.addresses]
 
     async def create_connection(self, *args: object, **options: object) -> object:
-        transport, protocol = await self.loop.create_connection(*args, **options)  # type: ignore[call-overload, misc]
+        transport, protocol = await self.loop.create_connection(*args, **options)  # type: ignore[call-overload]
         sock = transport.get_extra_info("socket")
         self.no_delay.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         return transport, protocol
@@ -233,7 +234,10 @@ async def test_every_address_of_a_name_is_tried() -> None:
     loop = Loop()
     async with serving(answering(OK)) as upstream:
         # Nothing listens on the first.
-        loop.addresses = [(socket.AF_INET6, ("::1", upstream.port, 0, 0)), (socket.AF_INET, ("127.0.0.1", upstream.port))]
+        loop.addresses = [
+            (socket.AF_INET6, ("::1", upstream.port, 0, 0)),
+            (socket.AF_INET, ("127.0.0.1", upstream.port)),
+        ]
         pool = Pool(loop, "two.invalid", upstream.port)  # type: ignore[arg-type]  # delegates to the loop
         assert (await pool.send(REQUEST, BODY, gather_bytes=100)).body == b"hello"
         pool.abort()
@@ -256,8 +260,7 @@ async def test_an_address_that_never_answers_does_not_hold_up_the_next() -> None
             pool.abort()
         for filler in fillers:
             filler.close()
-    while len(asyncio.all_tasks()) > 1:
-        await asyncio.sleep(0)
+    await until(lambda: len(asyncio.all_tasks()) == 1)
 
 
 async def test_all_addresses_refuse() -> None:
@@ -381,7 +384,7 @@ async def test_a_failed_attempt_passes_its_slot_on(make_pool: MakePool) -> None:
 
 async def test_a_retry_at_the_cap_replaces_the_stale_connection(make_pool: MakePool) -> None:
     served, script = dying_second_time(reset=False)
-    async with serving(script) as upstream:  # type: ignore[arg-type]  # a Script
+    async with serving(script) as upstream:
         pool = make_pool(upstream.port, max_connections=1)
         await pool.send(REQUEST, BODY, gather_bytes=100)
         results = await asyncio.gather(*(pool.send(REQUEST, BODY, gather_bytes=100) for _ in range(4)))

@@ -1,5 +1,7 @@
 """Heads and chunked bodies: what is taken, what is refused, and agreement with the reference for any bytes."""
 
+from itertools import pairwise
+
 import h11
 import httptools
 import pytest
@@ -197,16 +199,45 @@ def test_refused_chunked_bodies(data: bytes, message: str) -> None:
 # Bytes that look like HTTP and are often wrong in one place.
 PARTS = st.sampled_from(
     [
-        b"HTTP/1.1 200 OK", b"HTTP/1.0 204 No", b"HTTP/1.1 1", b"GET / HTTP/1.1", b"POST /x HTTP/1.0", b"\r\n", b"\n", b"\r",
-        b"\r\n\r\n", b": ", b":", b" ", b"\t", b"\0", b"a", b"X-Y", b"content-length", b"Content-Length: 3", b"0", b"3", b"5",
-        b"transfer-encoding: chunked", b"Transfer-Encoding", b"chunked", b"connection: close, x-y", b"\xff", b"\x7f", b";", b"f",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 204 No",
+        b"HTTP/1.1 1",
+        b"GET / HTTP/1.1",
+        b"POST /x HTTP/1.0",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\r\n\r\n",
+        b": ",
+        b":",
+        b" ",
+        b"\t",
+        b"\0",
+        b"a",
+        b"X-Y",
+        b"content-length",
+        b"Content-Length: 3",
+        b"0",
+        b"3",
+        b"5",
+        b"transfer-encoding: chunked",
+        b"Transfer-Encoding",
+        b"chunked",
+        b"connection: close, x-y",
+        b"\xff",
+        b"\x7f",
+        b";",
+        b"f",
     ]
-)  # fmt: skip
+)
 SOUP = st.lists(PARTS | st.binary(max_size=3), max_size=14).map(b"".join)
 FIELDS = st.lists(
-    st.tuples(st.from_regex(rb"\A[A-Za-z0-9!#$&'*+.^_`|~-]{1,60}\Z"), st.from_regex(rb"\A([!-~\x80-\xff]([ -~]{0,20}[!-~])?)?\Z")),
+    st.tuples(
+        st.from_regex(rb"\A[A-Za-z0-9!#$&'*+.^_`|~-]{1,60}\Z"),
+        st.from_regex(rb"\A([!-~\x80-\xff]([ -~]{0,20}[!-~])?)?\Z"),
+    ),
     max_size=12,
-)  # fmt: skip
+)
 
 
 @given(SOUP | SOUP.map(lambda soup: b"HTTP/1.1 200 OK\r\n" + soup + b"\r\n\r\n"))
@@ -239,7 +270,9 @@ CHUNKS = st.lists(
     | st.sampled_from([b"5;a=b\r\nhello\r\n", b"00a \t\r\n0123456789\r\n"]),
     max_size=6,
 ).map(b"".join)
-ENDS = st.sampled_from([b"0\r\n\r\n", b"0\r\n\r\nrest", b"000;x\r\na: b\r\nc: d\r\n\r\n", b"0\r\n\n", b"0\r\na: b\n\n", b""])
+ENDS = st.sampled_from(
+    [b"0\r\n\r\n", b"0\r\n\r\nrest", b"000;x\r\na: b\r\nc: d\r\n\r\n", b"0\r\n\n", b"0\r\na: b\n\n", b""]
+)
 
 
 @given(st.tuples(CHUNKS, ENDS | SOUP).map(b"".join), st.lists(st.integers(0, 300), max_size=6))
@@ -251,7 +284,7 @@ def test_chunked_bodies_as_the_reference_for_any_split(data: bytes, cuts: list[i
     body = b""
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     try:
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             body += decoder.feed(data[start:end])
     except ParseError:
         assert expected.invalid

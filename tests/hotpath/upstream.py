@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import ssl
 import struct
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 WAIT_S = 10.0  # far beyond what anything here takes: a failure, not a measurement
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what no event announces: a counter of the pool, the state of the kernel."""
+    async with asyncio.timeout(WAIT_S):
+        while not condition():  # noqa: ASYNC110  # as said
+            await asyncio.sleep(0.001)
 
 
 class Peer:
@@ -69,7 +76,9 @@ class Upstream:
 
 
 @contextlib.asynccontextmanager
-async def serving(script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
+async def serving(
+    script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Upstream]:
     """Serve until the block ends; a script that raises anything but EOFError fails the test."""
     upstream = Upstream()
     failures: list[Exception] = []
@@ -91,7 +100,7 @@ async def serving(script: Script, host: str = "127.0.0.1", tls: ssl.SSLContext |
             failures.append(exc)
         finally:
             upstream.open -= 1
-            with contextlib.suppress(Exception):  # the other end may be gone in any way
+            with contextlib.suppress(Exception, asyncio.CancelledError):  # the other end may be gone in any way
                 writer.close()
                 await writer.wait_closed()
             tasks.discard(task)

@@ -60,10 +60,7 @@ def framing(headers: Headers, minor: int) -> Framing:
     lengths = [value for name, value in headers if name == b"content-length"]
     codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
     options = {
-        option.strip(b" \t")
-        for name, value in headers
-        if name == b"connection"
-        for option in value.lower().split(b",")
+        option.strip(b" \t") for name, value in headers if name == b"connection" for option in value.lower().split(b",")
     }
     if any(not re.fullmatch(rb"[0-9]{1,18}", value) for value in lengths) or len({int(v) for v in lengths}) > 1:
         raise Invalid("content-length")

@@ -53,15 +53,18 @@ class Pool:
             is the caller's, already in `head` and in the bytes it yields.
         gather_bytes: when greater than 0 and the answer is neither `text/event-stream` nor longer than this, return
             only when the whole body is in: it is then `Response.body`.
-        connect_s, first_byte_s, idle_s: seconds per phase. first_byte_s runs from the last byte written to the first
-            byte of the *body* (for an answer without one, to the end of its head). deadline: absolute `loop.time()`
-            for all of it; 0: none.
+        connect_s: seconds to resolve, connect and shake hands; also the longest wait for a free connection.
+        first_byte_s: seconds from the last byte written to the first byte of the *body* (for an answer without one, to
+            the end of its head).
+        idle_s: seconds between bytes of the body, counted only while somebody waits for them; also how long the
+            upstream may take nothing of a request body.
+        deadline: absolute `loop.time()` for all of it; 0: none.
+
         A reused connection that is closed before a byte of the answer came is replaced by a fresh one, once, when
-        `body` is bytes.
+        `body` is bytes. What an iterator raises comes out of `send`, or of `read` once the head is in.
 
         Raises `UpstreamUnreachable`, `UpstreamTimeout`, `UpstreamProtocolError`, `Overloaded`. Cancellation, in
-        whatever
-        phase, closes the connection at once and leaves no trace in the pool.
+        whatever phase, closes the connection at once and leaves no trace in the pool.
         """
     def sweep(self, now: float) -> None:
         """Time out what is overdue, close idle connections. Call every ~50 ms with `loop.time()`."""
@@ -70,7 +73,8 @@ class Pool:
     def abort(self) -> None:
         """Close everything now."""
     @property
-    def connections(self) -> int: ...
+    def connections(self) -> int:
+        """Open or being opened; `idle` + `busy`."""
     @property
     def idle(self) -> int: ...
     @property
@@ -81,7 +85,7 @@ class Pool:
 class Response:
     """An answer. Owns its connection until `close()`; read to the end, the connection is back in the pool by itself.
 
-    status: 100 < n < 1000, never 1xx. headers: names in lower case, in order, hop-by-hop ones (RFC 9110 §7.6.1:
+    status: 200 to 999. headers: names in lower case, in order, hop-by-hop ones (RFC 9110 §7.6.1:
     connection and what it names, keep-alive, proxy-*, te, trailer, transfer-encoding, upgrade) left out.
     body: the whole body if `gather_bytes` asked for it and it came; else None.
     content_length: as announced, or -1.
@@ -97,6 +101,9 @@ class Response:
         """First value of the header with this lower-case name."""
     async def read(self) -> bytes:
         """The next bytes of the body as they arrived (everything that has arrived), `b""` at its end.
+
+        Of a body that is in `body` already only the end is left. One reader at a time; cancelled, it closes the
+        connection. What arrived before a fault is read first.
 
         Raises `UpstreamTimeout("first_token" | "idle" | "total")`, `UpstreamProtocolError` when the body stops short.
         """
