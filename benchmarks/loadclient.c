@@ -18,8 +18,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -35,45 +33,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "histogram.h"
 #include "http_response.h"
-#include "process_watch.h"
+#include "loadclient_options.h"
+#include "loadclient_result.h"
 #include "sse_counter.h"
 
 #define SECOND 1000000000ull
 #define RETRY_NS (10 * 1000000ull)  /* between attempts to reach a server that refused or failed */
 #define SWEEP_NS (100 * 1000000ull) /* how often time limits and memory are looked at */
 #define READ_SIZE (256 * 1024)
-#define REQUESTS_MAX 4096
-#define STATUS_MAX 600
-
-enum mode { UNARY, STREAM, HOLD };
-
-enum failure {
-    FAIL_CONNECT,
-    FAIL_RESET,       /* the connection broke with an error */
-    FAIL_CLOSED,      /* closed before a byte of the answer, on a connection that was new */
-    FAIL_TRUNCATED,   /* closed before the answer's end */
-    FAIL_TIMEOUT,
-    FAIL_STATUS,
-    FAIL_MALFORMED,
-    FAIL_EXTRA_BYTES, /* bytes after the answer that nobody asked for */
-    FAIL_NO_DONE,     /* a stream that ended properly but without [DONE] */
-    FAIL_ERROR_EVENT,
-    FAIL_ENDED_EARLY, /* hold: the stream ended while it was to be held */
-    FAIL_SHORT_BODY,  /* fewer body bytes than --min-body */
-    FAIL_KINDS,
-};
-
-static const char *const failure_names[FAIL_KINDS] = {
-    "connect", "reset", "closed", "truncated", "timeout", "status", "malformed", "extra_bytes",
-    "no_done", "error_event", "ended_early", "short_body",
-};
-
-struct request {
-    char *bytes;
-    size_t size;
-};
 
 enum connection_state { CLOSED, CONNECTING, IDLE, SENDING, READING };
 
@@ -91,21 +59,6 @@ struct connection {
 };
 
 static struct {
-    enum mode mode;
-    const char *url;
-    struct sockaddr_storage address;
-    socklen_t address_size;
-    char host[280];
-    struct request requests[REQUESTS_MAX];
-    int request_count, connections, expect_status;
-    double duration_s, warmup_s, ramp_s, timeout_s, rate;
-    uint64_t streams, min_body, schedule_first, schedule_gap;
-    bool scheduled, need_done;
-    struct watched watched[WATCH_MAX];
-    int watched_count;
-} option = {.connections = 1, .expect_status = 200, .duration_s = 5, .timeout_s = 30, .ramp_s = -1, .need_done = true};
-
-static struct {
     int epoll, timer;
     struct connection *connections;
     int *idle, idle_count, opened;
@@ -113,22 +66,8 @@ static struct {
     bool measuring, finished, draining;
     uint64_t started, active;
     uint64_t next_sweep;
-    struct rusage usage_begin, usage_end;
     char buffer[READ_SIZE];
 } run;
-
-static struct {
-    uint64_t requests, events, streams, done, body_bytes, reconnects, retries, backlog_max;
-    uint64_t failures[FAIL_KINDS], statuses[STATUS_MAX];
-    uint32_t events_min, events_max;
-    struct histogram latency, headers, first_event, gap, delay;
-} result;
-
-static void die(const char *message)
-{
-    fprintf(stderr, "loadclient: %s\n", message);
-    exit(2);
-}
 
 static uint64_t clock_ns(void)
 {
@@ -140,135 +79,6 @@ static uint64_t clock_ns(void)
 static uint64_t seconds_ns(double seconds)
 {
     return (uint64_t)(seconds * (double)SECOND);
-}
-
-/* ---- options and requests ---- */
-
-static void parse_url(const char *url)
-{
-    char host[256] = "", port[8] = "80";
-    if (sscanf(url, "http://[%255[^]]]:%7[0-9]", host, port) < 1 && sscanf(url, "http://%255[^:/]:%7[0-9]", host, port) < 1)
-        die("--url is to be http://HOST:PORT");
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    if (getaddrinfo(host, port, &hints, &found) != 0)
-        die("cannot resolve the host of --url");
-    memcpy(&option.address, found->ai_addr, found->ai_addrlen);
-    option.address_size = found->ai_addrlen;
-    freeaddrinfo(found);
-    snprintf(option.host, sizeof option.host, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
-    option.url = url;
-}
-
-static char *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
-        die("cannot read a --request file");
-    *size = (size_t)ftell(file);
-    rewind(file);
-    char *text = malloc(*size + 1);
-    if (text == NULL || fread(text, 1, *size, file) != *size)
-        die("cannot read a --request file");
-    text[*size] = 0;
-    fclose(file);
-    return text;
-}
-
-/* Turns the file into the bytes to send. Called once the URL is known, for the Host header. */
-static void load_request(const char *path)
-{
-    size_t size;
-    char *text = read_file(path, &size), *body = strstr(text, "\n\n");
-    if (body == NULL)
-        die("a --request file has no empty line after its headers");
-    *body = 0;
-    body += 2;
-    size_t body_size = size - (size_t)(body - text), room = size + strlen(option.host) + 512;
-    char *bytes = malloc(room), *at = bytes;
-    if (bytes == NULL)
-        die("out of memory");
-    bool first = true;
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"), first = false) {
-        at += snprintf(at, room - (size_t)(at - bytes), first ? "%s HTTP/1.1\r\n" : "%s\r\n", line);
-        if (first)
-            at += sprintf(at, "Host: %s\r\n", option.host);
-        if ((size_t)(at - bytes) + body_size + 128 > room) { /* each line grows by a carriage return */
-            size_t used = (size_t)(at - bytes);
-            room *= 2;
-            bytes = realloc(bytes, room);
-            if (bytes == NULL)
-                die("out of memory");
-            at = bytes + used;
-        }
-    }
-    at += sprintf(at, "Content-Length: %zu\r\n\r\n", body_size);
-    memcpy(at, body, body_size);
-    if (option.request_count == REQUESTS_MAX)
-        die("too many --request files");
-    option.requests[option.request_count++] = (struct request){bytes, (size_t)(at - bytes) + body_size};
-    free(text);
-}
-
-static void parse_options(int argc, char **argv)
-{
-    static const struct option names[] = {
-        {"url", 1, 0, 'u'}, {"request", 1, 0, 'r'}, {"connections", 1, 0, 'c'}, {"duration", 1, 0, 'd'},
-        {"warmup", 1, 0, 'w'}, {"ramp", 1, 0, 'a'}, {"rate", 1, 0, 'R'}, {"streams", 1, 0, 's'},
-        {"timeout", 1, 0, 't'}, {"expect-status", 1, 0, 'e'}, {"min-body", 1, 0, 'm'}, {"schedule", 1, 0, 'S'},
-        {"watch-pid", 1, 0, 'p'}, {"no-done", 0, 0, 'n'}, {0, 0, 0, 0},
-    };
-    const char *files[REQUESTS_MAX];
-    int file_count = 0, letter;
-    unsigned long long first, gap;
-    if (argc < 2)
-        die("a mode is to come first: unary, stream or hold");
-    if (strcmp(argv[1], "unary") == 0)
-        option.mode = UNARY;
-    else if (strcmp(argv[1], "stream") == 0)
-        option.mode = STREAM;
-    else if (strcmp(argv[1], "hold") == 0)
-        option.mode = HOLD;
-    else
-        die("the mode is one of unary, stream, hold");
-    while ((letter = getopt_long(argc - 1, argv + 1, "", names, NULL)) != -1) {
-        switch (letter) {
-        case 'u': parse_url(optarg); break;
-        case 'r':
-            if (file_count == REQUESTS_MAX)
-                die("too many --request files");
-            files[file_count++] = optarg;
-            break;
-        case 'c': option.connections = atoi(optarg); break;
-        case 'd': option.duration_s = atof(optarg); break;
-        case 'w': option.warmup_s = atof(optarg); break;
-        case 'a': option.ramp_s = atof(optarg); break;
-        case 'R': option.rate = atof(optarg); break;
-        case 's': option.streams = strtoull(optarg, NULL, 10); break;
-        case 't': option.timeout_s = atof(optarg); break;
-        case 'e': option.expect_status = atoi(optarg); break;
-        case 'm': option.min_body = strtoull(optarg, NULL, 10); break;
-        case 'n': option.need_done = false; break;
-        case 'S':
-            if (sscanf(optarg, "%llu,%llu", &first, &gap) != 2)
-                die("--schedule is FIRST_US,GAP_US");
-            option.schedule_first = first * 1000;
-            option.schedule_gap = gap * 1000;
-            option.scheduled = true;
-            break;
-        case 'p':
-            if (option.watched_count == WATCH_MAX)
-                die("too many --watch-pid");
-            option.watched[option.watched_count++].pid = (pid_t)atoi(optarg);
-            break;
-        default: exit(2);
-        }
-    }
-    if (option.url == NULL || file_count == 0 || option.connections < 1)
-        die("--url, --request and --connections of at least 1 are needed");
-    for (int i = 0; i < file_count; i++)
-        load_request(files[i]);
-    if (option.ramp_s < 0)
-        option.ramp_s = option.mode == HOLD ? 1e-3 * option.connections : option.mode == STREAM ? option.warmup_s / 2 : 0;
 }
 
 /* ---- connections ---- */
@@ -557,7 +367,8 @@ static void begin_window(void)
         result.failures[FAIL_TIMEOUT] += run.connections[i].has_work && run.connections[i].sse.events == 0;
     watch_rss(option.watched, option.watched_count, option.mode != HOLD);
     watch_cpu(option.watched, option.watched_count, true);
-    getrusage(RUSAGE_SELF, &run.usage_begin);
+    watch_cores(&result.cores_begin);
+    getrusage(RUSAGE_SELF, &result.usage_begin);
     run.now = run.begin = clock_ns();
     run.measuring = true;
 }
@@ -565,7 +376,8 @@ static void begin_window(void)
 static void end_window(void)
 {
     watch_cpu(option.watched, option.watched_count, false);
-    getrusage(RUSAGE_SELF, &run.usage_end);
+    getrusage(RUSAGE_SELF, &result.usage_end);
+    watch_cores(&result.cores_end);
     run.end = clock_ns();
     run.measuring = false;
     run.finished = true;
@@ -679,73 +491,6 @@ static void loop(void)
     }
 }
 
-static double usage_s(const struct rusage *usage)
-{
-    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
-           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
-}
-
-static uint64_t print_failures(void)
-{
-    uint64_t total = 0;
-    printf("  \"errors\": {");
-    for (int i = 0; i < FAIL_KINDS; i++) {
-        if (result.failures[i])
-            printf("%s\"%s\": %llu", total ? ", " : "", failure_names[i], (unsigned long long)result.failures[i]);
-        total += result.failures[i];
-    }
-    printf("},\n  \"statuses\": {");
-    for (int i = 0, seen = 0; i < STATUS_MAX; i++)
-        if (result.statuses[i])
-            printf("%s\"%d\": %llu", seen++ ? ", " : "", i, (unsigned long long)result.statuses[i]);
-    printf("},\n");
-    return total;
-}
-
-static void print_watched(void)
-{
-    printf("  \"watched\": [");
-    for (int i = 0; i < option.watched_count; i++) {
-        const struct watched *w = &option.watched[i];
-        printf("%s\n    {\"pid\": %d, \"lost\": %s, \"cpu_s\": %.9f, \"rss_before_bytes\": %llu, \"rss_bytes\": %llu, \"rss_max_bytes\": %llu}",
-               i ? "," : "", (int)w->pid, w->lost ? "true" : "false",
-               w->lost ? 0.0 : (double)(w->cpu_end - w->cpu_begin) / 1e9, (unsigned long long)w->rss_before,
-               (unsigned long long)w->rss_end, (unsigned long long)w->rss_max);
-    }
-    printf("],\n");
-}
-
-static uint64_t report(void)
-{
-    static const char *const modes[] = {"unary", "stream", "hold"};
-    double window = (double)(run.end - run.begin) / 1e9, cpu = usage_s(&run.usage_end) - usage_s(&run.usage_begin);
-    if (option.mode == STREAM && run.active)
-        result.failures[FAIL_TIMEOUT] += run.active;
-    printf("{\n  \"mode\": \"%s\",\n  \"url\": \"%s\",\n  \"connections\": %d,\n  \"rate\": %.3f,\n", modes[option.mode],
-           option.url, option.connections, option.rate);
-    printf("  \"window_s\": %.6f,\n  \"requests\": %llu,\n  \"requests_per_s\": %.2f,\n", window,
-           (unsigned long long)result.requests, (double)result.requests / window);
-    printf("  \"body_bytes\": %llu,\n  \"reconnects\": %llu,\n  \"stale_retries\": %llu,\n  \"backlog_max\": %llu,\n",
-           (unsigned long long)result.body_bytes, (unsigned long long)result.reconnects,
-           (unsigned long long)result.retries, (unsigned long long)result.backlog_max);
-    uint64_t failures = print_failures();
-    histogram_json(stdout, "latency_us", &result.latency);
-    if (option.mode != UNARY) {
-        printf("  \"events\": %llu,\n  \"events_per_s\": %.2f,\n  \"streams\": %llu,\n  \"done\": %llu,\n",
-               (unsigned long long)result.events, (double)result.events / window, (unsigned long long)result.streams,
-               (unsigned long long)result.done);
-        printf("  \"events_per_stream_min\": %u,\n  \"events_per_stream_max\": %u,\n  \"open\": %llu,\n",
-               result.events_min, result.events_max, (unsigned long long)run.active);
-        histogram_json(stdout, "headers_us", &result.headers);
-        histogram_json(stdout, "first_event_us", &result.first_event);
-        histogram_json(stdout, "gap_us", &result.gap);
-        histogram_json(stdout, "event_delay_us", &result.delay);
-    }
-    print_watched();
-    printf("  \"client_cpu_s\": %.6f,\n  \"ok\": %s\n}\n", cpu, failures == 0 ? "true" : "false");
-    return failures;
-}
-
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -766,5 +511,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < option.connections; i++)
         run.connections[i].fd = -1;
     loop();
+    result.window_ns = run.end - run.begin;
+    result.open = run.active;
     return report() ? 1 : 0;
 }

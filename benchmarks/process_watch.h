@@ -3,6 +3,9 @@
  * CPU is the process's CPU clock (clock_getcpuclockid): user + system of all its threads, the finished ones included,
  * with the scheduler's nanosecond resolution, where /proc/PID/stat has ticks of 10 ms. Memory is Rss of smaps_rollup,
  * which is exact; statm's figure lags by per-CPU batches.
+ *
+ * How busy each core was, whoever used it, comes from /proc/stat: with it the harness sees a load generator at its
+ * limit, and other work on the server's core.
  */
 #ifndef SWITCHGEAR_PROCESS_WATCH_H
 #define SWITCHGEAR_PROCESS_WATCH_H
@@ -15,6 +18,7 @@
 #include <unistd.h>
 
 #define WATCH_MAX 64
+#define CORES_MAX 256
 
 struct watched {
     pid_t pid;
@@ -56,6 +60,30 @@ static inline bool watch_rss_bytes(pid_t pid, uint64_t *value)
     fclose(file);
     *value = number * (unsigned long long)sysconf(_SC_PAGESIZE);
     return found;
+}
+
+struct core_times {
+    int count;
+    uint64_t busy_ticks[CORES_MAX];
+};
+
+static inline void watch_cores(struct core_times *cores)
+{
+    char line[512];
+    unsigned long long user, nice, kernel, idle, wait, irq, softirq, steal;
+    int core;
+    FILE *file = fopen("/proc/stat", "r");
+    cores->count = 0;
+    while (file != NULL && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "cpu%d %llu %llu %llu %llu %llu %llu %llu %llu", &core, &user, &nice, &kernel, &idle, &wait, &irq,
+                   &softirq, &steal) != 9 || core < 0 || core >= CORES_MAX)
+            continue;
+        cores->busy_ticks[core] = user + nice + kernel + irq + softirq + steal;
+        if (core >= cores->count)
+            cores->count = core + 1;
+    }
+    if (file != NULL)
+        fclose(file);
 }
 
 static inline void watch_cpu(struct watched *list, int count, bool begin)
