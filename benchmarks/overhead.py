@@ -3,7 +3,7 @@
     python benchmarks/overhead.py [--quick] [--only unary_32,stream_512] [--seconds 4] [--rounds 3]
         [--peer 'NAME=URL,pid=PID,key=KEY,model=MODEL']
 
-Starts the simulator and every server by itself; writes results/overhead.json and prints tables. README.md beside this
+Starts the upstreams and every server by itself; writes results/overhead.json and prints tables. README.md beside this
 file has the method.
 """
 
@@ -29,7 +29,7 @@ from harness.loadclient import LoadClient, LoadFailed
 from harness.measure import Plan, ProbeFailed, entries, hold, hold_summary, run_rounds, summary
 from harness.processes import StartFailed
 from harness.scenarios import SCENARIOS, Scenario
-from harness.servers import Bare, Context, Direct, Gateway, Nginx, Peer, PeerOptions, Server, Simulator
+from harness.servers import Bare, Context, Direct, Gateway, Nginx, Peer, PeerOptions, Server, Upstream
 
 QUICK = ("unary_1", "unary_32", "stream_512", "memory")
 
@@ -46,10 +46,11 @@ def default_servers(peers: Sequence[PeerOptions], without: Sequence[str]) -> lis
 class Run:
     """One run of the harness: simulator, servers, load client, and the results as they come."""
 
-    def __init__(self, plan: Plan, folder: Path, simulator_port: int, console: Console) -> None:
+    def __init__(self, plan: Plan, folder: Path, canned: bool, ports: tuple[int, int], console: Console) -> None:
         self.plan, self.folder, self.console = plan, folder, console
-        self.client = LoadClient(plan.load_core if plan.load_core is not None else 0)
-        self.simulator = Simulator(folder, plan.load_core, simulator_port)
+        self.client = LoadClient(plan.load_core)
+        self.simulator = Upstream.simulator(folder, plan.load_core, ports[0])
+        self.chat = Upstream.canned(folder, plan.load_core, ports[1]) if canned else self.simulator
         self.results: dict[str, Any] = {}
 
     @contextmanager
@@ -59,12 +60,18 @@ class Run:
             for server in servers:
                 folder = Path(tempfile.mkdtemp(prefix=f"{server.name}-", dir=self.folder))
                 stack.callback(server.stop)
-                server.start(Context(self.simulator.origin, folder, self.plan.server_core, many_models))
+                origins = self.chat.origin, self.simulator.origin
+                server.start(Context(*origins, folder, self.plan.server_core, many_models))
             time.sleep(0.5)  # what servers do in the background after they have come up is not to be measured
             yield servers
 
+    def stop(self) -> None:
+        """The upstreams; servers end with `started`."""
+        self.chat.stop()
+        self.simulator.stop()
+
     def tell(self, text: str) -> None:
-        self.console.print(f"[dim]{text}[/dim]", highlight=False)
+        self.console.print(text, style="dim", highlight=False)
 
     def measure(self, scenario: Scenario, servers: Sequence[Server]) -> None:
         """Rounds in turn; the base line is the first entry."""
@@ -121,7 +128,19 @@ def run_all(run: Run, wanted: Sequence[Scenario], servers: Sequence[Server]) -> 
 @click.option("--without", default="", help="Servers to leave out, comma-separated: nginx, granian, switchgear.")
 @click.option("--server-core", type=int, help="Core of the servers under test. Default: the first.")
 @click.option("--load-core", type=int, help="Core of load generator and simulator. Default: the second.")
-@click.option("--simulator-port", type=int, default=0, help="For peers that run already. Default: any free one.")
+@click.option(
+    "--upstream",
+    type=click.Choice(["canned", "simulator"]),
+    default="canned",
+    show_default=True,
+    help="What answers chat. The simulator in Python is slower than nginx: see README.md.",
+)
+@click.option(
+    "--upstream-ports",
+    type=(int, int),
+    default=(0, 0),
+    help="Of the simulator and of the canned upstream, for peers that run already. Default: free ones.",
+)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("results/overhead.json"), show_default=True)
 def main(
     only: str | None,
@@ -132,7 +151,8 @@ def main(
     without: str,
     server_core: int | None,
     load_core: int | None,
-    simulator_port: int,
+    upstream: str,
+    upstream_ports: tuple[int, int],
     output: Path,
 ) -> None:
     """Measure what the gateway costs, beside nothing, nginx, bare granian and peers."""
@@ -151,17 +171,18 @@ def main(
         "command": shlex.join(sys.argv),
         "seconds": plan.seconds,
         "rounds": rounds,
+        "upstream": upstream,
         "cores": {"server": plan.server_core, "load": plan.load_core},
         "machine": machine.describe(Nginx.binary()),
         "reference_loops": machine.reference_loops(),
     }
     with tempfile.TemporaryDirectory(prefix="switchgear-bench-") as folder:
         try:
-            run = Run(plan, Path(folder), simulator_port, console)
+            run = Run(plan, Path(folder), upstream == "canned", upstream_ports, console)
             try:
                 run_all(run, [scenario for scenario in SCENARIOS if scenario.name in names], servers)
             finally:
-                run.simulator.stop()
+                run.stop()
         except (StartFailed, ProbeFailed, LoadFailed) as exc:
             raise click.ClickException(str(exc)) from exc
     results |= {"scenarios": run.results, "load_commands": run.client.commands}

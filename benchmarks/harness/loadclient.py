@@ -1,4 +1,4 @@
-"""Building and running `loadclient`, the compiled load generator."""
+"""Building the compiled programs, and running `loadclient`, the load generator."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ class LoadFailed(Exception):
     """loadclient could not run at all: a message with what it said."""
 
 
-def build() -> Path:
-    """Compile loadclient into build/ when a source is newer. Raises `LoadFailed` without a compiler or on its errors."""
-    binary = BUILD / "loadclient"
-    sources = [SOURCES / "loadclient.c", *SOURCES.glob("*.h")]
-    if binary.exists() and binary.stat().st_mtime > max(source.stat().st_mtime for source in sources):
+def build(name: str) -> Path:
+    """Compile benchmarks/`name`.c into build/ when a source is newer. Raises `LoadFailed` without a compiler or on its errors."""
+    binary, source = BUILD / name, SOURCES / f"{name}.c"
+    if binary.exists() and binary.stat().st_mtime > max(one.stat().st_mtime for one in (source, *SOURCES.glob("*.h"))):
         return binary
     BUILD.mkdir(exist_ok=True)
-    command = [os.environ.get("CC", "gcc"), *FLAGS, "-o", str(binary), str(sources[0])]
+    command = [os.environ.get("CC", "gcc"), *FLAGS, "-o", str(binary), str(source)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as exc:
@@ -43,8 +42,8 @@ def build() -> Path:
 class LoadClient:
     """Runs loadclient on one core. Every run's command is kept in `commands`."""
 
-    def __init__(self, core: int) -> None:
-        self.binary = build()
+    def __init__(self, core: int | None) -> None:
+        self.binary = build("loadclient")
         self.core = core
         self.commands: list[str] = []
 

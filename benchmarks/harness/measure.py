@@ -2,7 +2,7 @@
 
 A figure is the median of the rounds; its spread is (max - min) / median. CPU is what the server's process tree used
 between the edges of the measured window, by the scheduler's clock, divided by the answers (or events) read in it.
-Latency added is the server's minus the simulator's own of the same round.
+Latency added is the server's minus the upstream's own of the same round.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.servers import Server
 
 FULL = 0.96  # share of a core above which what runs there sets the pace
 DISTURBED = 0.08  # share of the server's core used by others
-LATE = 0.95  # share of the events that are due, below which the simulator or the server was late
+LATE = 0.95  # share of the events that are due, below which the upstream or the server was late
 
 
 @dataclass
@@ -154,12 +154,12 @@ def _notes(scenario: Scenario, entry: Entry, plan: Plan) -> list[str]:
         if any(one["lost"] for one in sample["watched"]):
             notes.add("a process of the server ended while it was measured: CPU is incomplete")
         busy = [core / window for core in sample["cores_busy_s"]]
-        if plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
-            notes.add("load generator and simulator at their limit: the rate is theirs, CPU per answer stands")
+        if entry.server.measured and plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
+            notes.add("load generator and upstream at their limit: the rate is theirs, CPU per answer stands")
         if plan.server_core is not None and entry.server.measured and busy[plan.server_core] - used / window > DISTURBED:
             notes.add("other work ran on the server's core")
         if scenario.mode == "stream" and scenario.timing:
-            due = scenario.connections * (scenario.timing.tokens + 2) / scenario.timing.length_s
+            due = scenario.connections * scenario.timing.events / scenario.timing.length_s
             if sample["events_per_s"] < due * LATE:
                 notes.add(f"events came late: {sample['events_per_s']:.0f}/s of {due:.0f}/s due")
     return sorted(notes)

@@ -33,7 +33,12 @@ class Timing:
 
     @property
     def length_s(self) -> float:
-        return (self.first_ms + self.gap_ms * self.tokens) / 1000
+        """Events go out at first + i x gap: role, tokens, finish."""
+        return (self.first_ms + self.gap_ms * (self.tokens + 1)) / 1000
+
+    @property
+    def events(self) -> int:
+        return self.tokens + 2
 
 
 RELAYED = Timing(first_ms=20, gap_ms=20, tokens=100)
@@ -56,6 +61,11 @@ class Scenario:
     @property
     def path(self) -> str:
         return "/v1/embeddings" if self.kind == "embeddings" else "/v1/chat/completions"
+
+    @property
+    def simulated(self) -> bool:
+        """The canned upstream speaks chat only."""
+        return self.kind == "embeddings"
 
     @property
     def per(self) -> str:

@@ -1,6 +1,6 @@
 """The servers that are measured beside each other: how each is started, and what it is asked for.
 
-`Direct` is the simulator itself, the base line for latency. `Nginx` is the reference that the budgets are ratios of:
+`Direct` is the upstream itself, the base line for latency. `Nginx` is the reference that the budgets are ratios of:
 a proxy that does nothing but pass on, tuned as its manual says for this. `Bare` is granian with an application that
 only answers, the floor under the gateway. `Gateway` is Switchgear with keys and failover configured. A `Peer` comes
 from the command line.
@@ -13,12 +13,14 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.loadclient import build
 from harness.processes import Process, free_port, tree
-from harness.scenarios import MANY_MODELS, REPLY_TOKENS, SCENARIOS, Scenario
+from harness.scenarios import REPLY_TOKENS, SCENARIOS, Scenario
 
 KEY = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz"
 NGINX_CONFIG = """\
@@ -45,19 +47,16 @@ http {{
   proxy_http_version 1.1;
   proxy_set_header Connection "";
   proxy_read_timeout 300s;
-  upstream simulator {{
-    server 127.0.0.1:{upstream};
-    keepalive {keepalive};
-    keepalive_requests 1000000000;
-    keepalive_timeout 300s;
-  }}
+  upstream chat {{ server {chat}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 300s; }}
+  upstream simulator {{ server {simulator}; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 300s; }}
   server {{
     listen 127.0.0.1:{buffered} backlog=4096;
-    location / {{ proxy_pass http://simulator; proxy_buffers 64 16k; proxy_max_temp_file_size 0; }}
+    location / {{ proxy_pass http://chat; }}
+    location /v1/embeddings {{ proxy_pass http://simulator; proxy_buffers 64 16k; proxy_max_temp_file_size 0; }}
   }}
   server {{
     listen 127.0.0.1:{unbuffered} backlog=4096;
-    location / {{ proxy_pass http://simulator; proxy_buffering off; }}
+    location / {{ proxy_pass http://chat; proxy_buffering off; }}
   }}
 }}
 """
@@ -65,12 +64,19 @@ http {{
 
 @dataclass
 class Context:
-    """What servers need to start: the simulator's origin, a folder of their own, and their core."""
+    """What servers need to start: the origins of the upstreams, a folder of their own, and their core.
 
+    chat: answers chat; the canned upstream or the simulator. simulator: answers the rest.
+    """
+
+    chat: str
     simulator: str
     folder: Path
     core: int | None
     many_models: bool = False
+
+    def origin(self, scenario: Scenario) -> str:
+        return self.simulator if scenario.simulated else self.chat
 
 
 class Server:
@@ -106,15 +112,24 @@ class Server:
             self.process = None
 
 
-class Simulator:
-    """`switchgear.simulator`, on the load generator's core."""
+class Upstream:
+    """A server to proxy to, on the load generator's core; its first line of output has its origin."""
 
-    def __init__(self, folder: Path, core: int | None, port: int = 0) -> None:
-        command = [sys.executable, "-m", "switchgear.simulator", "--port", str(port)]
-        command += ["--tokens", str(REPLY_TOKENS)]
-        self.process = Process("simulator", command, folder / "simulator.log", core)
+    def __init__(self, name: str, command: Sequence[str], folder: Path, core: int | None) -> None:
+        self.process = Process(name, command, folder / f"{name}.log", core)
         parts = urlsplit(self.process.wait_for_line("http://").split()[-1])
         self.origin = f"{parts.scheme}://{parts.netloc}"
+
+    @classmethod
+    def canned(cls, folder: Path, core: int | None, port: int) -> Upstream:
+        """The compiled one: see upstream.c. Raises `StartFailed`, `LoadFailed`."""
+        return cls("upstream", [str(build("upstream")), str(port)], folder, core)
+
+    @classmethod
+    def simulator(cls, folder: Path, core: int | None, port: int) -> Upstream:
+        """`switchgear simulate`. Raises `StartFailed`."""
+        command = [sys.executable, "-m", "switchgear.simulator", "--port", str(port), "--tokens", str(REPLY_TOKENS)]
+        return cls("simulator", command, folder, core)
 
     def stop(self) -> None:
         self.process.stop()
@@ -125,10 +140,10 @@ class Direct(Server):
     measured = False
 
     def start(self, context: Context) -> None:
-        self._url = context.simulator
+        self._context = context
 
     def url(self, scenario: Scenario) -> str:
-        return self._url
+        return self._context.origin(scenario)
 
 
 class Nginx(Server):
@@ -150,8 +165,8 @@ class Nginx(Server):
         config = NGINX_CONFIG.format(
             user="root" if os.geteuid() == 0 else "nobody",
             folder=folder,
-            upstream=urlsplit(context.simulator).port,
-            keepalive=1024,
+            chat=urlsplit(context.chat).netloc,
+            simulator=urlsplit(context.simulator).netloc,
             buffered=self._buffered,
             unbuffered=self._unbuffered,
         )
@@ -202,19 +217,28 @@ class Gateway(Server):
         self.process.wait_for_port(self._port)
 
     def _config(self, context: Context) -> dict[str, object]:
-        provider = {"type": "openai", "base_url": f"{context.simulator}/v1", "pool": {"max_connections": 4096}}
+        origins = {"chat": context.chat, "sim": context.simulator}
         providers = {
-            name: {**provider, "credentials": [{"value": f"sk-upstream-{name}", "name": name}]} for name in ("one", "two")
+            f"{upstream}-{place}": {
+                "type": "openai",
+                "base_url": f"{origin}/v1",
+                "credentials": [{"value": f"sk-{upstream}-{place}", "name": place}],
+                "pool": {"max_connections": 4096},
+            }
+            for upstream, origin in origins.items()
+            for place in ("one", "two")
         }
 
-        def model(upstream: str) -> dict[str, object]:
-            targets = [{"provider": "one", "model": upstream, "tier": 0}, {"provider": "two", "model": upstream, "tier": 1}]
+        def model(scenario: Scenario) -> dict[str, object]:
+            upstream = "sim" if scenario.simulated else "chat"
+            targets = [
+                {"provider": f"{upstream}-{place}", "model": scenario.upstream_model, "tier": tier}
+                for tier, place in enumerate(("one", "two"))
+            ]
             return {"targets": targets, "retries": {"attempts": 3, "budget": "20s"}}
 
-        models = {self.model(scenario, 0): model(scenario.upstream_model) for scenario in SCENARIOS if scenario.models == 1}
-        if context.many_models:
-            many = next(scenario for scenario in SCENARIOS if scenario.models > 1)
-            models |= {self.model(many, number): model(many.upstream_model) for number in range(MANY_MODELS)}
+        wanted = [scenario for scenario in SCENARIOS if scenario.models == 1 or context.many_models]
+        models = {self.model(one, number): model(one) for one in wanted for number in range(one.models)}
         return {
             "server": {"host": "127.0.0.1", "port": self._port, "workers": 1},
             "database": {"url": f"sqlite:///{context.folder}/switchgear.db"},
@@ -230,7 +254,7 @@ class Gateway(Server):
     def model(self, scenario: Scenario, number: int) -> str:
         if scenario.models > 1:
             return f"bench-{number:04d}"
-        return {"unary": "bench-unary", "stream": "bench-stream", "hold": "bench-hold"}[scenario.mode]
+        return f"bench-{scenario.kind if scenario.mode == 'unary' else scenario.mode}"
 
 
 @dataclass
@@ -270,7 +294,8 @@ class PeerOptions:
 
 
 class Peer(Server):
-    """Another gateway. `{port}` and `{simulator}` in its URL and command are filled in, `{model}` in its model."""
+    """Another gateway. In its URL and command `{port}`, `{chat}` and `{simulator}` (the origins of the upstreams) are
+    filled in, in its model `{model}`."""
 
     def __init__(self, options: PeerOptions) -> None:
         super().__init__()
@@ -278,7 +303,7 @@ class Peer(Server):
         self.name, self.key = options.name, options.key
 
     def start(self, context: Context) -> None:
-        values = {"port": str(free_port()), "simulator": context.simulator}
+        values = {"port": str(free_port()), "chat": context.chat, "simulator": context.simulator}
         self._url = self.options.url
         for name, value in values.items():
             self._url = self._url.replace("{" + name + "}", value)
