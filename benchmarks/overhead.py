@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +78,7 @@ class Run:
         found = entries(scenario, servers, self.folder)
         run_rounds(scenario, found, self.client, self.plan, self.tell)
         base = next((entry for entry in found if not entry.server.measured), None)
-        self.results[scenario.name] = {
-            entry.server.name: summary(scenario, entry, base, self.plan) for entry in found
-        }
+        self.results[scenario.name] = {entry.server.name: summary(scenario, entry, base, self.plan) for entry in found}
 
     def weigh(self, scenario: Scenario, servers: Sequence[Server]) -> None:
         """Memory: each server freshly started for each round, so that nothing is left over from other scenarios."""
@@ -159,7 +157,8 @@ def main(
     names = only.split(",") if only else QUICK if quick else [scenario.name for scenario in SCENARIOS]
     unknown = set(names) - {scenario.name for scenario in SCENARIOS}
     if unknown:
-        raise click.UsageError(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SCENARIOS)}")
+        known = ", ".join(scenario.name for scenario in SCENARIOS)
+        raise click.UsageError(f"no scenario {', '.join(sorted(unknown))}; there are {known}")
     try:
         servers = default_servers([PeerOptions.parse(peer) for peer in peers], without.split(","))
     except ValueError as exc:
@@ -167,7 +166,7 @@ def main(
     plan = Plan(seconds or (2.0 if quick else 4.0), rounds, *pick_cores(server_core, load_core))
     console = Console(stderr=True)
     results = {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
         "seconds": plan.seconds,
         "rounds": rounds,

@@ -24,7 +24,10 @@ class LoadFailed(Exception):
 
 
 def build(name: str) -> Path:
-    """Compile benchmarks/`name`.c into build/ when a source is newer. Raises `LoadFailed` without a compiler or on its errors."""
+    """Compile benchmarks/`name`.c into build/ when a source is newer.
+
+    Raises `LoadFailed` without a compiler, and on its errors.
+    """
     binary, source = BUILD / name, SOURCES / f"{name}.c"
     if binary.exists() and binary.stat().st_mtime > max(one.stat().st_mtime for one in (source, *SOURCES.glob("*.h"))):
         return binary

@@ -22,6 +22,10 @@ from harness.servers import Server
 
 FULL = 0.96  # share of a core above which what runs there sets the pace
 DISTURBED = 0.08  # share of the server's core used by others
+HISTOGRAMS = {
+    "unary": {"latency": "latency_us"},
+    "stream": {"first_event": "first_event_us", "event": "event_delay_us", "gap": "gap_us"},
+}
 LATE = 0.95  # share of the events that are due, below which the upstream or the server was late
 
 
@@ -78,8 +82,8 @@ def entries(scenario: Scenario, servers: Iterable[Server], folder: Path) -> list
     for server in servers:
         if not server.serves(scenario):
             continue
-        model = server.model
-        requests = write_requests(scenario, folder / server.name, server.key, lambda number, m=model: m(scenario, number))
+        models = [server.model(scenario, number) for number in range(scenario.models)]
+        requests = write_requests(scenario, folder / server.name, server.key, models)
         probe(server, scenario, requests[0])
         found.append(Entry(server, requests))
     return found
@@ -103,9 +107,7 @@ def run_rounds(
             tell(f"{scenario.name}: round {number + 1} of {plan.rounds}, {entry.server.name}")
             url, pids = entry.server.url(scenario), entry.server.pids()
             entry.samples.append(
-                client.run(
-                    scenario.mode, url, entry.requests, scenario.connections, seconds, warmup, pids, options
-                )
+                client.run(scenario.mode, url, entry.requests, scenario.connections, seconds, warmup, pids, options)
             )
 
 
@@ -147,6 +149,7 @@ def _differences(entry: Entry, base: Entry | None, name: str, quantile: str) -> 
 def _notes(scenario: Scenario, entry: Entry, plan: Plan) -> list[str]:
     """What a reader must know to judge the figures: saturation, disturbance, errors."""
     notes = set()
+    measured = entry.server.measured
     for sample in entry.samples:
         window, used = sample["window_s"], cpu_s(sample)
         if sample["errors"]:
@@ -154,9 +157,9 @@ def _notes(scenario: Scenario, entry: Entry, plan: Plan) -> list[str]:
         if any(one["lost"] for one in sample["watched"]):
             notes.add("a process of the server ended while it was measured: CPU is incomplete")
         busy = [core / window for core in sample["cores_busy_s"]]
-        if entry.server.measured and plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
+        if measured and plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
             notes.add("load generator and upstream at their limit: the rate is theirs, CPU per answer stands")
-        if plan.server_core is not None and entry.server.measured and busy[plan.server_core] - used / window > DISTURBED:
+        if measured and plan.server_core is not None and busy[plan.server_core] - used / window > DISTURBED:
             notes.add("other work ran on the server's core")
         if scenario.mode == "stream" and scenario.timing:
             due = scenario.connections * scenario.timing.events / scenario.timing.length_s
@@ -183,12 +186,7 @@ def summary(scenario: Scenario, entry: Entry, base: Entry | None, plan: Plan) ->
     if entry.server.measured and all(sample["watched"] and sample[count] for sample in samples):
         found["cpu_us"] = _figure([cpu_s(sample) / sample[count] * 1e6 for sample in samples])
         found["rss_mb"] = round(sum(one["rss_max_bytes"] for one in samples[-1]["watched"]) / 2**20, 1)
-    names = {"latency": "latency_us"} if scenario.mode == "unary" else {
-        "first_event": "first_event_us",
-        "event": "event_delay_us",
-        "gap": "gap_us",
-    }
-    for short, name in names.items():
+    for short, name in HISTOGRAMS[scenario.mode].items():
         for quantile in ("p50", "p99"):
             values = [value for sample in samples if (value := _quantile(sample, name, quantile)) is not None]
             found[f"{short}_{quantile}_us"] = _figure(values, 1)
@@ -199,17 +197,18 @@ def summary(scenario: Scenario, entry: Entry, base: Entry | None, plan: Plan) ->
 
 def hold_summary(scenario: Scenario, samples: Sequence[Sample]) -> dict[str, Any]:
     """Memory: of the largest process (the worker) when idle, of the whole tree, and by open stream."""
+
+    def each(value: Callable[[Sample], float]) -> dict[str, float] | None:
+        return _figure([value(sample) for sample in samples], 1)
+
+    def grown_bytes(sample: Sample) -> float:
+        return float(sum(one["rss_max_bytes"] - one["rss_before_bytes"] for one in sample["watched"]))
+
     return {
-        "idle_worker_mb": _figure([max(one["rss_before_bytes"] for one in s["watched"]) / 2**20 for s in samples], 1),
-        "idle_total_mb": _figure([sum(one["rss_before_bytes"] for one in s["watched"]) / 2**20 for s in samples], 1),
-        "held_total_mb": _figure([sum(one["rss_max_bytes"] for one in s["watched"]) / 2**20 for s in samples], 1),
-        "per_stream_kib": _figure(
-            [
-                sum(one["rss_max_bytes"] - one["rss_before_bytes"] for one in s["watched"]) / scenario.connections / 1024
-                for s in samples
-            ],
-            1,
-        ),
+        "idle_worker_mb": each(lambda sample: max(one["rss_before_bytes"] for one in sample["watched"]) / 2**20),
+        "idle_total_mb": each(lambda sample: sum(one["rss_before_bytes"] for one in sample["watched"]) / 2**20),
+        "held_total_mb": each(lambda sample: sum(one["rss_max_bytes"] for one in sample["watched"]) / 2**20),
+        "per_stream_kib": each(lambda sample: grown_bytes(sample) / scenario.connections / 1024),
         "open": min(sample["open"] for sample in samples),
         "errors": sum(sum(sample["errors"].values()) for sample in samples),
         "notes": sorted({f"errors: {sample['errors']}" for sample in samples if sample["errors"]}),

@@ -45,11 +45,11 @@ def _ratio(figures: dict[str, Any], reference: dict[str, Any] | None) -> str:
 
 
 def table(scenario: Scenario, servers: dict[str, Any]) -> Table:
-    """One scenario, a row for each server. × is CPU over nginx's, ± the spread of CPU over the rounds."""
+    """One scenario, a row for each server: CPU, its spread over the rounds, and CPU as a multiple of nginx's."""
     built = Table(title=f"{scenario.name}: {scenario.about}", title_justify="left")
     built.add_column("server")
     if scenario.mode != "hold":
-        for heading in (f"CPU µs/{scenario.per}", "±", "× nginx"):
+        for heading in (f"CPU µs/{scenario.per}", "±", "x nginx"):
             built.add_column(heading, justify="right")
     for heading, _ in COLUMNS[scenario.mode]:
         built.add_column(heading, justify="right")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,8 +119,8 @@ def embeddings_body(model: str) -> bytes:
     return json.dumps({"model": model, "input": texts, "encoding_format": "base64"}).encode()
 
 
-def write_requests(scenario: Scenario, folder: Path, key: str | None, name: Callable[[int], str]) -> list[Path]:
-    """Request files for loadclient, one for each model. `name` gives the model's name by its number."""
+def write_requests(scenario: Scenario, folder: Path, key: str | None, models: Sequence[str]) -> list[Path]:
+    """Request files for loadclient, one for each model's name."""
     folder.mkdir(parents=True, exist_ok=True)
     authorization = f"Authorization: Bearer {key}\n" if key else ""
     head = (
@@ -128,8 +128,7 @@ def write_requests(scenario: Scenario, folder: Path, key: str | None, name: Call
         "Accept: application/json\nUser-Agent: OpenAI/Python 2.0.0\n\n"
     ).encode()
     paths = []
-    for number in range(scenario.models):
-        model = name(number)
+    for number, model in enumerate(models):
         if scenario.kind == "prompt":
             body = prompt_body(model)
         elif scenario.kind == "embeddings":

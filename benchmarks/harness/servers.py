@@ -153,8 +153,7 @@ class Nginx(Server):
 
     @staticmethod
     def binary() -> str | None:
-        found = shutil.which("nginx")
-        return found or next((path for path in ("/usr/sbin/nginx", "/usr/local/sbin/nginx") if os.path.exists(path)), None)
+        return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
     def start(self, context: Context) -> None:
         binary = self.binary()
@@ -185,8 +184,9 @@ class Bare(Server):
 
     def start(self, context: Context) -> None:
         self._port = free_port()
-        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(self._port), "--loop", "uvloop"]
-        command += ["--http", "1", "--no-ws", "--runtime-mode", "st", "--backlog", "2048", "--backpressure", "16384"]
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--port", str(self._port)]
+        command += ["--loop", "uvloop", "--http", "1", "--no-ws", "--runtime-mode", "st"]
+        command += ["--backlog", "2048", "--backpressure", "16384"]
         command += ["--working-dir", str(Path(__file__).parent), "bare_app:app"]
         self.process = Process(self.name, command, context.folder / "granian.log", context.core)
         self.process.wait_for_port(self._port)
