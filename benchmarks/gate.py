@@ -1,0 +1,161 @@
+"""Holds what was measured against benchmarks/budgets.toml.
+
+    python benchmarks/gate.py [--overhead results/overhead.json] [--micro results/micro.json]
+
+Exit status 0 when every budget that could be judged is kept; 1 when one is exceeded, was not measured, or was measured
+with failed requests. A budget whose reference is not on this machine (nginx) is judged by its fallback, or said not to
+be judged.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from harness.machine import reference_loops
+
+BUDGETS = Path(__file__).with_name("budgets.toml")
+GATEWAY = "switchgear"
+Verdict = Literal["kept", "over", "errors", "not measured", "not judged"]
+FAILING: tuple[Verdict, ...] = ("over", "errors", "not measured")
+STYLE = {"kept": "green", "over": "bold red", "errors": "bold red", "not measured": "red", "not judged": "yellow"}
+
+
+@dataclass
+class Judgement:
+    """One row. measured and limit are in the budget's own terms; detail says what they come from."""
+
+    name: str
+    limit: str
+    measured: str
+    verdict: Verdict
+    detail: str = ""
+
+
+def _median(figures: dict[str, Any] | None, name: str) -> float | None:
+    figure = (figures or {}).get(name)
+    return None if figure is None else float(figure["median"])
+
+
+def _ratio(budget: dict[str, Any], servers: dict[str, Any], reference: str, ratio: float) -> Judgement | None:
+    """None when the reference was not measured."""
+    ours, theirs = (_median(servers.get(name), budget["figure"]) for name in (GATEWAY, reference))
+    if theirs is None:
+        return None
+    limit = f"{ratio:g} x {reference}"
+    if ours is None:
+        return Judgement(budget["name"], limit, "-", "not measured")
+    if theirs <= 0:  # an added latency within the noise of the base line
+        return Judgement(budget["name"], limit, f"{ours:.1f}", "not judged", f"{reference}: {theirs:.1f}")
+    measured = ours / theirs
+    return Judgement(
+        budget["name"],
+        limit,
+        f"{measured:.2f} x",
+        "kept" if measured <= ratio else "over",
+        f"{ours:.1f} against {theirs:.1f} µs",
+    )
+
+
+def judge_overhead(budget: dict[str, Any], results: dict[str, Any]) -> Judgement:
+    """One [[overhead]] entry."""
+    servers = results.get("scenarios", {}).get(budget["scenario"])
+    limit = f"{budget['limit']:g}" if "limit" in budget else f"{budget['ratio']:g} x {budget['reference']}"
+    if not servers or GATEWAY not in servers:
+        return Judgement(budget["name"], limit, "-", "not measured", f"scenario {budget['scenario']}")
+    ours = servers[GATEWAY]
+    if "limit" in budget:
+        value = _median(ours, budget["figure"])
+        if value is None:
+            return Judgement(budget["name"], limit, "-", "not measured")
+        verdict: Verdict = "kept" if value <= budget["limit"] else "over"
+        judged = Judgement(budget["name"], limit, f"{value:g}", verdict)
+    else:
+        found = _ratio(budget, servers, budget["reference"], budget["ratio"])
+        fallback = budget.get("fallback")
+        if found is None and fallback:
+            found = _ratio(budget, servers, fallback["reference"], fallback["ratio"])
+        judged = found or Judgement(budget["name"], limit, "-", "not judged", f"{budget['reference']} was not measured")
+    if ours["errors"]:
+        judged.verdict, judged.detail = "errors", f"{ours['errors']} failed requests"
+    elif ours["notes"]:
+        judged.detail = "; ".join([judged.detail, *ours["notes"]]).lstrip("; ")
+    return judged
+
+
+def _slowest(benchmarks: Iterable[dict[str, Any]], pattern: str) -> dict[str, Any] | None:
+    found = [one for one in benchmarks if fnmatch.fnmatchcase(one["name"], pattern)]
+    return max(found, key=lambda one: float(one["stats"]["median"]), default=None)
+
+
+def judge_micro(budget: dict[str, Any], benchmarks: list[dict[str, Any]], factors: dict[str, float]) -> Judgement:
+    """One [[micro]] entry."""
+    factor = factors[budget["loop"]]
+    one = _slowest(benchmarks, budget["test"])
+    if "limit_us" in budget:
+        limit = budget["limit_us"] * factor
+        limit_text = f"{limit:.2f} µs"
+    else:
+        limit = budget["limit_bytes_per_s"] / factor
+        limit_text = f"{limit / 1e9:.2f} GB/s"
+    if one is None:
+        return Judgement(budget["name"], limit_text, "-", "not measured", f"no test {budget['test']}")
+    seconds, detail = float(one["stats"]["median"]), f"{one['name']}, machine x {factor:.2f}"
+    if "limit_us" in budget:
+        verdict: Verdict = "kept" if seconds * 1e6 <= limit else "over"
+        return Judgement(budget["name"], limit_text, f"{seconds * 1e6:.2f} µs", verdict, detail)
+    rate = one["extra_info"]["bytes"] / seconds
+    return Judgement(budget["name"], limit_text, f"{rate / 1e9:.2f} GB/s", "kept" if rate >= limit else "over", detail)
+
+
+def judge(budgets: dict[str, Any], overhead: dict[str, Any], micro: dict[str, Any]) -> Iterator[Judgement]:
+    """Every budget, in the file's order."""
+    for budget in budgets.get("overhead", ()):
+        yield judge_overhead(budget, overhead)
+    loops = reference_loops()
+    factors = {name: loops[name] / usual for name, usual in budgets["reference_machine"].items()}
+    for budget in budgets.get("micro", ()):
+        yield judge_micro(budget, micro.get("benchmarks", []), factors)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+@click.command()
+@click.option("--overhead", type=click.Path(path_type=Path), default=Path("results/overhead.json"), show_default=True)
+@click.option("--micro", type=click.Path(path_type=Path), default=Path("results/micro.json"), show_default=True)
+@click.option("--budgets", type=click.Path(path_type=Path, exists=True), default=BUDGETS, show_default=True)
+def main(overhead: Path, micro: Path, budgets: Path) -> None:
+    """Compare the results with the budgets; fail when one is exceeded."""
+    judged = list(judge(tomllib.loads(budgets.read_text()), _load(overhead), _load(micro)))
+    table = Table(title="budgets", title_justify="left")
+    for heading in ("budget", "limit", "measured", "verdict", "detail"):
+        table.add_column(heading, overflow="fold")
+    for one in judged:
+        table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", one.detail)
+    Console().print(table, highlight=False)
+    unjudged = [one.name for one in judged if one.verdict == "not judged"]
+    if unjudged:
+        click.echo(f"not judged: {', '.join(unjudged)}")
+    failing = [one for one in judged if one.verdict in FAILING]
+    for one in failing:
+        click.echo(f"{one.verdict}: {one.name}: {one.measured}, limit {one.limit}", err=True)
+    sys.exit(1 if failing else 0)
+
+
+if __name__ == "__main__":
+    main()

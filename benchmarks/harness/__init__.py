@@ -1,0 +1,1 @@
+"""The side-by-side harness behind `overhead.py`: processes, servers, scenarios, measuring, reporting."""
