@@ -13,9 +13,10 @@ import urllib.request
 from typing import Any
 
 import gevent
-from common import GatewayUser
 from locust import between, events, task
 from locust.env import Environment
+
+from common import GatewayUser
 
 SIMULATOR = os.environ.get("SWITCHGEAR_SIMULATOR", "")
 CREDENTIAL = os.environ.get("SWITCHGEAR_FAILING_CREDENTIAL", "")

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Process:
     def __init__(self, command: list[str], log: Path, env: dict[str, str] | None = None):
         self.log = log
         self._out = log.open("wb")
-        self.child = subprocess.Popen(
+        self.child = subprocess.Popen(  # noqa: S603 - our own commands
             command,
             stdout=self._out,
             stderr=subprocess.STDOUT,
@@ -55,14 +55,10 @@ class Process:
     def stop(self, seconds: float = 15.0) -> int:
         if self.child.poll() is None:
             self.child.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._out.close()
         return self.child.wait(5)
 
