@@ -1,0 +1,553 @@
+"""OpenAI Chat Completions as clients speak it (TRANSLATION §1–§4, §6, §16).
+
+`decode_request` reads leniently what clients are known to send (null for absent, bare strings for images, floats for
+integers, `functions`, other gateways' extensions) and refuses what it does not understand, naming the field.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.errors import InvalidRequest
+from switchgear.providers import media as media_parts
+from switchgear.providers.identifiers import new_id
+from switchgear.providers.reading import given, read_request, unknown_fields
+from switchgear.providers.signatures import pack, unpack
+from switchgear.wire.chat import ChatMessage, ChatRequest, ChatTool, ChatToolChoice, ContentPart, FunctionCall, Named
+from switchgear.wire.conversation import (
+    Citation,
+    Conversation,
+    Media,
+    Message,
+    OutputFormat,
+    Reasoning,
+    Refusal,
+    ServerTool,
+    Signature,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+
+if TYPE_CHECKING:
+    from switchgear.wire.conversation import Answer, Choice, Part, TokenUsage
+
+_decoder = msgspec.json.Decoder(ChatRequest)
+_KNOWN = frozenset(ChatRequest.__struct_fields__)
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_encode = msgspec.json.Encoder().encode
+_text_json = msgspec.json.Decoder(str)
+WEB_SEARCH = "web_search"
+
+
+def decode_request(body: bytes, model: str = "") -> Conversation:
+    """Read a request. `model` is for an address that names it (Azure's deployments); else the body's counts.
+
+    Raises `InvalidRequest` with `param` set.
+    """
+    request = read_request(_decoder, body)
+    if not request.messages:
+        raise InvalidRequest("'messages' must have at least one item.", param="messages", code="empty_array")
+    if request.stream_options is not None and not request.stream:
+        raise InvalidRequest(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
+            code="unsupported_parameter",
+        )
+    conversation = Conversation(source="chat", model=model or request.model, messages=_messages(request.messages))
+    conversation.stream = request.stream is True
+    if request.stream_options is not None:
+        conversation.include_usage = request.stream_options.include_usage is True
+    _sampling(request, conversation)
+    _tools(request, conversation)
+    if request.response_format is not None:
+        conversation.output = _output(request)
+    if request.reasoning_effort is not None:
+        conversation.thinking = Thinking(effort=request.reasoning_effort)
+    conversation.extensions = unknown_fields(body, _KNOWN)
+    return conversation
+
+
+def _sampling(request: ChatRequest, conversation: Conversation) -> None:
+    limit = request.max_completion_tokens if request.max_completion_tokens is not None else request.max_tokens
+    if limit is not None:
+        conversation.max_tokens = int(limit)
+        if conversation.max_tokens < 1:
+            field = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
+            raise InvalidRequest(f"'{field}' must be at least 1.", param=field, code="integer_below_min_value")
+    conversation.temperature = request.temperature
+    conversation.top_p = request.top_p
+    if request.top_k is not None:
+        conversation.top_k = int(request.top_k)
+    conversation.n = request.n
+    if request.stop is not None:
+        conversation.stop = [request.stop] if isinstance(request.stop, str) else request.stop
+    conversation.presence_penalty = request.presence_penalty
+    conversation.frequency_penalty = request.frequency_penalty
+    if given(request.logit_bias):
+        conversation.logit_bias = request.logit_bias
+    conversation.logprobs = request.logprobs
+    conversation.top_logprobs = request.top_logprobs
+    conversation.seed = request.seed
+    conversation.user = request.user or request.safety_identifier
+    if given(request.metadata):
+        conversation.metadata = request.metadata
+    conversation.service_tier = request.service_tier
+    conversation.verbosity = request.verbosity
+    conversation.modalities = request.modalities
+    if given(request.audio):
+        conversation.audio = request.audio
+
+
+def _messages(items: list[ChatMessage]) -> list[Message]:
+    messages: list[Message] = []
+    legacy_id = ""
+    for index, item in enumerate(items):
+        role = item.role
+        if role == "assistant":
+            message, legacy_id = _assistant(item, index, legacy_id)
+            messages.append(message)
+        elif role in ("tool", "function"):
+            messages.append(_tool_message(item, index, legacy_id))
+        elif role in ("user", "system", "developer"):
+            content = item.content
+            parts: list[Part] = (
+                [Text(content)] if isinstance(content, str) else _parts(content or [], index)
+            )
+            message = Message(role, parts, index, item.name)
+            if given(item.cache_control):
+                message.cache = item.cache_control
+            messages.append(message)
+        else:
+            param = f"messages[{index}].role"
+            if role is None:
+                raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+            raise InvalidRequest(
+                f"Invalid value: '{role[:64]}'. Supported values are: {', '.join(sorted(_ROLES))}.",
+                param=param,
+                code="invalid_value",
+            )
+    return messages
+
+
+def _assistant(item: ChatMessage, index: int, legacy_id: str) -> tuple[Message, str]:
+    parts: list[Part] = _thoughts(item)
+    content = item.content
+    if isinstance(content, str):
+        if content:
+            parts.append(Text(content))
+    elif content:
+        parts += _parts(content, index)
+    if item.refusal:
+        parts.append(Refusal(item.refusal))
+    for position, call in enumerate(item.tool_calls or ()):
+        place = f"messages[{index}].tool_calls[{position}]"
+        if call.type not in (None, "function"):
+            raise InvalidRequest(
+                f"Tool calls of type '{call.type}' cannot be translated for this model's provider.",
+                param=f"{place}.type",
+                code="unsupported_value",
+            )
+        if call.function is None or not call.function.name:
+            raise InvalidRequest(
+                f"Missing required parameter: '{place}.function.name'.",
+                param=f"{place}.function.name",
+                code="missing_required_parameter",
+            )
+        made = ToolCall(call.id or "", call.function.name, arguments_text(call.function))
+        extra = call.extra_content
+        if extra is not None and extra.google is not None and extra.google.thought_signature:
+            made.signature = Signature("gemini", extra.google.thought_signature)
+        if given(call.cache_control):
+            made.cache = call.cache_control
+        parts.append(made)
+    if item.function_call is not None and item.function_call.name:
+        legacy_id = f"call_{item.function_call.name}_{index}"
+        parts.append(ToolCall(legacy_id, item.function_call.name, arguments_text(item.function_call)))
+    message = Message("assistant", parts, index, item.name)
+    if given(item.cache_control):
+        message.cache = item.cache_control
+    message.extensions = _message_extensions(item)
+    return message, legacy_id
+
+
+def arguments_text(function: FunctionCall) -> str:
+    """Arguments as JSON text, whether they came as text or as the object itself; nothing at all is `{}`."""
+    raw = function.arguments
+    if not given(raw):
+        return "{}"
+    if memoryview(raw)[0] == 0x22:  # a quote: JSON text in a string
+        text = _text_json.decode(raw)
+        return text if text.strip() else "{}"
+    return bytes(raw).decode()
+
+
+def _message_extensions(item: ChatMessage) -> dict[str, Raw] | None:
+    found: dict[str, Raw] = {}
+    if given(item.audio):
+        found["audio"] = item.audio
+    if item.prefix is not None:
+        found["prefix"] = Raw(b"true" if item.prefix else b"false")
+    if item.reasoning_details:
+        found["reasoning_details"] = Raw(
+            _encode([{k: v for k, v in msgspec.structs.asdict(d).items() if v is not None} for d in item.reasoning_details])
+        )
+    return found or None
+
+
+def _thoughts(item: ChatMessage) -> list[Part]:
+    """Reasoning that a client echoes: with signatures if it kept them, as bare text if not."""
+    if item.thinking_blocks:
+        return [_thought(block) for block in item.thinking_blocks]
+    if item.reasoning_details:
+        return detail_thoughts(item)
+    text = item.reasoning_content or item.reasoning
+    return [Reasoning(text)] if text else []
+
+
+def _thought(block: ContentPart) -> Reasoning:
+    if block.type == "redacted_thinking":
+        redacted = unpack(block.data or "", "chat")
+        redacted.redacted = True
+        return redacted
+    text = block.thinking if isinstance(block.thinking, str) else block.text or ""
+    return unpack(block.signature or "", "chat", text)
+
+
+_DETAIL_VENDORS = {"anthropic-claude-v1": "anthropic", "google-gemini-v1": "gemini", "openai-responses-v1": "openai"}
+
+
+def detail_thoughts(item: ChatMessage) -> list[Part]:
+    """OpenRouter's reasoning_details: text with signature, summaries, and encrypted data, by the vendor they name."""
+    found: list[Part] = []
+    for detail in item.reasoning_details or ():
+        vendor = _DETAIL_VENDORS.get(detail.format or "", "openrouter")
+        text = detail.text or detail.summary or ""
+        token = detail.signature or detail.data
+        found.append(
+            Reasoning(
+                text=text,
+                signature=Signature(vendor, token) if token else None,
+                redacted=detail.type == "reasoning.encrypted",
+                id=detail.id or "" if vendor == "openai" else "",
+                vendor=vendor if token else "",
+            )
+        )
+    return found
+
+
+def _tool_message(item: ChatMessage, index: int, legacy_id: str) -> Message:
+    call_id = item.tool_call_id
+    if call_id is None:
+        if item.role == "tool":
+            param = f"messages[{index}].tool_call_id"
+            raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+        call_id = legacy_id or f"call_{item.name or 'function'}_{index}"
+    result = ToolResult(call_id, item.name or "")
+    content = item.content
+    if isinstance(content, str):
+        result.text = content
+    elif content:
+        parts = _parts(content, index)
+        if all(type(part) is Text for part in parts):
+            result.text = "".join(part.text for part in parts if type(part) is Text)
+        result.parts = [part for part in parts if type(part) in (Text, Media)]  # type: ignore[misc]  # filtered by type
+    if given(item.cache_control):
+        result.cache = item.cache_control
+    return Message("user", [result], index)
+
+
+def _parts(items: list[ContentPart], message: int) -> list[Part]:
+    parts: list[Part] = []
+    for position, item in enumerate(items):
+        kind = item.type
+        if kind in ("text", "input_text", "output_text") or (not kind and item.text is not None):
+            text = Text(item.text or "")
+            if given(item.cache_control):
+                text.cache = item.cache_control
+            parts.append(text)
+        elif kind == "thinking":
+            text_of = item.thinking
+            words = text_of if isinstance(text_of, str) else "".join(part.text or "" for part in text_of or ())
+            parts.append(unpack(item.signature or "", "chat", words))
+        elif kind == "refusal":
+            parts.append(Refusal(item.refusal or ""))
+        else:
+            parts.append(_media(item, message, position))
+    return parts
+
+
+def _media(item: ContentPart, message: int, position: int) -> Media:
+    place = f"messages[{message}].content[{position}]"
+    if item.type == "image_url" and item.image_url is not None:
+        image = item.image_url
+        url, detail = (image, None) if isinstance(image, str) else (image.url, image.detail)
+        if not url:
+            raise InvalidRequest("The image has no URL.", param=f"{place}.image_url.url", code="invalid_image_url")
+        media = media_parts.media_from_url("image", url, f"{place}.image_url.url", detail=detail, index=position)
+        media.kind = "image"
+    elif item.type == "input_audio" and item.input_audio is not None:
+        media = Media("audio", f"audio/{item.input_audio.format}", item.input_audio.data, index=position)
+    elif item.type == "file" and item.file is not None:
+        media = _file(item, place, position)
+    elif item.type == "document_url" and item.document_url:
+        media = media_parts.media_from_url("document", item.document_url, f"{place}.document_url", index=position)
+    else:
+        raise InvalidRequest(
+            f"Invalid value: '{item.type[:64]}'. Supported values are: 'text', 'image_url', 'input_audio', 'file' and 'refusal'.",
+            param=f"{place}.type",
+            code="invalid_value",
+        )
+    if given(item.cache_control):
+        media.cache = item.cache_control
+    return media
+
+
+def _file(item: ContentPart, place: str, position: int) -> Media:
+    file = item.file
+    assert file is not None  # noqa: S101  # the caller looked
+    if file.file_data is not None:
+        if media_parts.is_data_url(file.file_data):
+            media_type, data = media_parts.parse_data_url(file.file_data, f"{place}.file.file_data")
+        else:
+            media_type, data = media_parts.guess_type(file.filename or "") or "application/pdf", file.file_data
+        return Media(media_parts.kind_of(media_type), media_type, data, name=file.filename, index=position)
+    if file.file_id is not None:
+        return Media("document", file_id=file.file_id, name=file.filename, index=position)
+    raise InvalidRequest("A file part needs 'file_data' or 'file_id'.", param=f"{place}.file", code="missing_required_parameter")
+
+
+def _tools(request: ChatRequest, conversation: Conversation) -> None:
+    if request.tools:
+        conversation.tools = [_tool(tool, position) for position, tool in enumerate(request.tools)]
+    elif request.functions:
+        conversation.legacy_functions = True
+        conversation.tools = [Tool(f.name, f.description, f.parameters, f.strict) for f in request.functions]
+    if conversation.tools is not None and len({tool.name for tool in conversation.tools}) < len(conversation.tools):
+        raise InvalidRequest("Tool names must be unique.", param="tools", code="invalid_value")
+    if given(request.web_search_options):
+        conversation.server_tools = [ServerTool(WEB_SEARCH, "chat", request.web_search_options)]
+    conversation.parallel_tool_calls = request.parallel_tool_calls
+    choice = request.tool_choice
+    if choice is not None:
+        conversation.tool_choice = _choice(choice)
+    elif conversation.legacy_functions and request.function_call is not None:
+        call = request.function_call
+        conversation.tool_choice = _choice(call) if isinstance(call, str) else ToolChoice("tool", call.name)
+
+
+def _tool(tool: ChatTool, position: int) -> Tool:
+    function = tool.function
+    if tool.type != "function":
+        raise InvalidRequest(
+            f"Tools of type '{tool.type[:64]}' cannot be translated for this model's provider.",
+            param=f"tools[{position}].type",
+            code="unsupported_value",
+        )
+    if function is None:
+        param = f"tools[{position}].function"
+        raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+    made = Tool(function.name, function.description, function.parameters, function.strict)
+    if given(tool.cache_control):
+        made.cache = tool.cache_control
+    return made
+
+
+def _choice(choice: str | ChatToolChoice) -> ToolChoice:
+    if isinstance(choice, str):
+        if choice in ("auto", "none"):
+            return ToolChoice(choice)  # type: ignore[arg-type]  # just compared
+        if choice in ("required", "any"):
+            return ToolChoice("required")
+        raise InvalidRequest(
+            f"Invalid value: '{choice[:64]}'. Supported values are: 'none', 'auto', and 'required'.",
+            param="tool_choice",
+            code="invalid_value",
+        )
+    if choice.type == "allowed_tools" and choice.allowed_tools is not None:
+        names = [tool.function.name for tool in choice.allowed_tools.tools if tool.function is not None]
+        return ToolChoice("required" if choice.allowed_tools.mode == "required" else "auto", allowed=names)
+    function = choice.function or (Named(choice.name) if choice.name else None)
+    if choice.type != "function" or function is None:
+        raise InvalidRequest("Invalid value for 'tool_choice'.", param="tool_choice", code="invalid_value")
+    return ToolChoice("tool", function.name)
+
+
+def _output(request: ChatRequest) -> OutputFormat:
+    wanted = request.response_format
+    assert wanted is not None  # noqa: S101  # the caller looked
+    if wanted.type == "json_object":
+        return OutputFormat("json")
+    if wanted.type == "json_schema":
+        schema = wanted.json_schema
+        if schema is None or not given(schema.schema):
+            param = "response_format.json_schema"
+            raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+        return OutputFormat("schema", schema.name, schema.schema, schema.strict, schema.description)
+    if wanted.type == "text":
+        return OutputFormat("text")
+    raise InvalidRequest(
+        f"Invalid value: '{wanted.type[:64]}'. Supported values are: 'text', 'json_object', and 'json_schema'.",
+        param="response_format.type",
+        code="invalid_value",
+    )
+
+
+def encode_response(answer: Answer, conversation: Conversation, model: str = "") -> bytes:
+    """The answer as a chat.completion. model: the name to show, else the upstream's."""
+    legacy = conversation.legacy_functions
+    body: dict[str, Any] = {
+        "id": answer.id or new_id("chatcmpl-"),
+        "object": "chat.completion",
+        "created": answer.created or int(time.time()),
+        "model": model or answer.model,
+        "choices": [_encode_choice(choice, legacy) for choice in answer.choices],
+    }
+    if answer.usage is not None:
+        body["usage"] = encode_usage(answer.usage)
+    if answer.service_tier is not None:
+        body["service_tier"] = answer.service_tier
+    body["system_fingerprint"] = answer.system_fingerprint
+    if answer.extensions:
+        body.update(answer.extensions)
+    return _encode(body)
+
+
+def _encode_choice(choice: Choice, legacy: bool) -> dict[str, Any]:
+    finish: str = choice.finish
+    message = encode_message(choice.parts, legacy)
+    if legacy and finish == "tool_calls":
+        finish = "function_call"
+    return {
+        "index": choice.index,
+        "message": message,
+        "finish_reason": "stop" if finish == "error" else finish,
+        "logprobs": choice.logprobs if given(choice.logprobs) else None,
+    }
+
+
+def encode_message(parts: list[Part], legacy: bool = False) -> dict[str, Any]:
+    """An assistant message: text joined, reasoning beside it, calls with JSON text as arguments (§6)."""
+    text: str | None = None
+    refusal: str | None = None
+    reasoning = ""
+    calls: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for part in parts:
+        kind = type(part)
+        if kind is Text:
+            if part.citations:  # type: ignore[union-attr]  # the type was compared
+                annotations += _annotations(part.citations)  # type: ignore[union-attr]
+            text = part.text if text is None else text + part.text  # type: ignore[union-attr]
+        elif kind is ToolCall:
+            calls.append(_encode_call(part))  # type: ignore[arg-type]
+        elif kind is Reasoning:
+            reasoning += part.text  # type: ignore[union-attr]
+            token = pack(part, "chat")  # type: ignore[arg-type]
+            if token:
+                blocks.append(_encode_block(part, token))  # type: ignore[arg-type]
+        elif kind is Refusal:
+            refusal = (refusal or "") + part.text  # type: ignore[union-attr]
+        elif kind is Media:
+            url = part.url or media_parts.data_url(part)  # type: ignore[union-attr, arg-type]
+            images.append({"type": "image_url", "index": len(images), "image_url": {"url": url}})
+    if text is None and not calls and refusal is None:
+        text = ""
+    message: dict[str, Any] = {"role": "assistant", "content": text or None if calls else text, "refusal": refusal}
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if blocks:
+        message["thinking_blocks"] = blocks
+    if calls:
+        if legacy:
+            message["function_call"] = calls[0]["function"]
+        else:
+            message["tool_calls"] = calls
+    if annotations:
+        message["annotations"] = annotations
+    if images:
+        message["images"] = images
+    return message
+
+
+def _encode_call(call: ToolCall) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+    if call.signature is not None and call.signature.vendor == "gemini":
+        found["extra_content"] = {"google": {"thought_signature": call.signature.value}}
+    return found
+
+
+def _encode_block(part: Reasoning, token: str) -> dict[str, Any]:
+    if part.redacted:
+        return {"type": "redacted_thinking", "data": token}
+    return {"type": "thinking", "thinking": part.text, "signature": token}
+
+
+def _annotations(citations: list[Citation]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "url": citation.url,
+                "title": citation.title,
+                "start_index": max(citation.start, 0),
+                "end_index": max(citation.end, 0),
+            },
+        }
+        for citation in citations
+        if citation.url
+    ]
+
+
+def encode_usage(usage: TokenUsage) -> dict[str, Any]:
+    """Token counts in chat's form; classes that the upstream does not count are left out (§12)."""
+    body: dict[str, Any] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    prompt = {
+        name: count
+        for name, count in (
+            ("cached_tokens", usage.cached_tokens),
+            ("cache_write_tokens", usage.cache_write_tokens),
+            ("audio_tokens", usage.audio_input_tokens),
+        )
+        if count is not None
+    }
+    if prompt:
+        body["prompt_tokens_details"] = prompt
+    completion = {
+        name: count
+        for name, count in (("reasoning_tokens", usage.reasoning_tokens), ("audio_tokens", usage.audio_output_tokens))
+        if count is not None
+    }
+    if completion:
+        body["completion_tokens_details"] = completion
+    return body
+
+
+def encode_error(
+    status: int,
+    type: str,
+    code: str | None,
+    message: str,
+    param: str | None = None,
+    request_id: str = "",
+    retry_after_s: float | None = None,
+) -> bytes:
+    """OpenAI's envelope: all four keys, `code` a string or null (§16.1). The rest is for headers."""
+    return _encode({"error": {"message": message, "type": type, "param": param, "code": code}})
