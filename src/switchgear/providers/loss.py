@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from switchgear.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from switchgear.wire.conversation import Conversation
+    from switchgear.wire.conversation import Conversation, Foreign
 
 _NAMES: dict[str, dict[str, str]] = {
     "chat": {
@@ -69,6 +69,18 @@ _PLACES = {
 _LISTS = {"chat": "messages", "anthropic": "messages", "responses": "input", "gemini": "contents"}
 
 
+# Responses' fields that need a store or a queue: never dropped in silence (TRANSLATION §15.1).
+_STATEFUL = frozenset({"previous_response_id", "conversation", "prompt", "background"})
+# Blocks that carry what the model must see or do: a history without them would be another one.
+_ESSENTIAL = frozenset(
+    {
+        "custom_tool_call", "custom_tool_call_output", "computer_call", "computer_call_output", "local_shell_call",
+        "local_shell_call_output", "shell_call", "shell_call_output", "apply_patch_call", "apply_patch_call_output",
+        "mcp_approval_response", "item_reference", "container_upload",
+    }
+)  # fmt: skip
+
+
 class Loss:
     """Collects the fields that one translation leaves out. In strict mode the first one raises `InvalidRequest`."""
 
@@ -85,7 +97,7 @@ class Loss:
 
     def drop_named(self, name: str) -> None:
         """Leave out a field, by its name in the client's dialect."""
-        if self.strict:
+        if self.strict or (self.source == "responses" and name in _STATEFUL):
             raise InvalidRequest(
                 f"'{name}' cannot be expressed for the provider that serves this model.",
                 param=name,
@@ -93,6 +105,22 @@ class Loss:
             )
         if name not in self.names:
             self.names.append(name)
+
+    def leave_out(self, conversation: Conversation, message: int, block: Foreign) -> str:
+        """A block of another format: its text, where it has some to offer, else "" and it is dropped.
+
+        Raises `InvalidRequest` for a block that the conversation cannot do without.
+        """
+        if block.type in _ESSENTIAL:
+            place = message_place(conversation, message)
+            raise InvalidRequest(
+                f"'{block.type}' cannot be expressed for the provider that serves this model.",
+                param=place,
+                code="unsupported_value",
+            )
+        if not block.text:
+            self.drop_named(f"{message_place(conversation, message)}.{block.type}")
+        return block.text
 
 
 def client_name(source: str, field: str) -> str:

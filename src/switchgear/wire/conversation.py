@@ -124,11 +124,15 @@ class Refusal(Struct):
 
 
 class Foreign(Struct):
-    """A block only its own format knows (server tool calls and results, executable code): kept for that format."""
+    """A block only its own format knows (server tool calls and results, executable code): kept for that format.
+
+    text: what other formats may say in its place, "" for nothing.
+    """
 
     format: str
     type: str
     payload: Raw
+    text: str = ""
 
 
 Part = Text | Media | ToolCall | ToolResult | Reasoning | Refusal | Foreign

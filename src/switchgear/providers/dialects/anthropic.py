@@ -132,7 +132,15 @@ def _part(raw: Raw, index: int, position: int) -> Part:
         thought = unpack(block.data or "", "anthropic")
         thought.redacted = True
         return thought
-    return Foreign("anthropic", kind, raw)
+    return Foreign("anthropic", kind, raw, _search_text(raw) if kind == "search_result" else "")
+
+
+def _search_text(raw: Raw) -> str:
+    """A search result in words: title, source, and its texts."""
+    fields = _citation_head.decode(raw)
+    content = fields.get("content")
+    texts = [str(item.get("text", "")) for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+    return "\n".join(str(line) for line in (fields.get("title"), fields.get("source"), *texts) if line)
 
 
 def _required(value: str | None, param: str) -> str:

@@ -126,7 +126,7 @@ class TurnWriter:
             elif type(part) is Media:
                 raise refuse_part(self.conversation, message.index, part.index, "An assistant message cannot hold media for this provider.")
             elif type(part) is Foreign:
-                self.loss.drop_named(f"{message_place(self.conversation, message.index)}.{part.type}")
+                self._foreign(part, message, blocks)
         for name in message.extensions or ():
             if name not in ("reasoning_details", "prefix"):
                 self.loss.drop_named(f"{message_place(self.conversation, message.index)}.{name}")
@@ -170,7 +170,7 @@ class TurnWriter:
                 if part.format == "anthropic":
                     blocks.append(part.payload)
                 else:
-                    self.loss.drop_named(f"{message_place(self.conversation, message.index)}.{part.type}")
+                    self._foreign(part, message, blocks)
         if not results and self.open and not self.own:
             self._close_open()
         content = self._turn("user")
@@ -178,6 +178,11 @@ class TurnWriter:
             last = next((i for i, block in enumerate(content) if not (type(block) is dict and block.get("type") == "tool_result")), len(content))
             content[last:last] = results
         content.extend(blocks)
+
+    def _foreign(self, part: Foreign, message: Message, blocks: list[Any]) -> None:
+        text = self.loss.leave_out(self.conversation, message.index, part)
+        if text:
+            blocks.append({"type": "text", "text": text})
 
     def _close_open(self) -> None:
         """Calls that the history never answers: Anthropic refuses the whole conversation for one of them."""

@@ -327,9 +327,8 @@ class _MessageWriter:
         elif type(part) is Refusal:
             item = {"type": "refusal", "refusal": part.text}
         else:
-            if type(part) is Foreign:
-                self.loss.drop_named(f"{message_place(self.conversation, message.index)}.{part.type}")
-            return None
+            text = self.loss.leave_out(self.conversation, message.index, part) if type(part) is Foreign else ""
+            return {"type": "text", "text": text} if text else None
         cache = getattr(part, "cache", ABSENT)
         if self.caches and given(cache):
             item["cache_control"] = cache
