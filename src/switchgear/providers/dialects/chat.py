@@ -316,6 +316,9 @@ def _file(item: ContentPart, place: str, position: int) -> Media:
     if file.file_data is not None:
         if media_parts.is_data_url(file.file_data):
             media_type, data = media_parts.parse_data_url(file.file_data, f"{place}.file.file_data")
+        elif file.file_data.startswith(("https://", "http://")):
+            media_type = media_parts.guess_type(file.file_data)
+            return Media("document", media_type, url=file.file_data, name=file.filename, index=position)
         else:
             media_type, data = media_parts.guess_type(file.filename or "") or "application/pdf", file.file_data
         return Media(media_parts.kind_of(media_type), media_type, data, name=file.filename, index=position)

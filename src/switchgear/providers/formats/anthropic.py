@@ -18,6 +18,7 @@ from switchgear.providers.identifiers import fit_tool_name, new_id
 from switchgear.providers.loss import Loss, refuse
 from switchgear.providers.reading import given, object_text, read_reply
 from switchgear.providers.schemas import anthropic_output_schema, object_schema
+from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.anthropic import AnthropicUsage, Block, BlockCitation, MessagesReply
 from switchgear.wire.conversation import (
     Answer,
@@ -36,7 +37,7 @@ from switchgear.wire.conversation import (
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Part, Thinking, Tool
+    from switchgear.wire.conversation import Conversation, Part, Thinking, Tool, UpstreamFault
 
 PATH = "/v1/messages"
 JSON_TOOL = "json_tool_call"
@@ -374,3 +375,8 @@ def decode_usage(usage: AnthropicUsage) -> TokenUsage:
     return TokenUsage(prompt, output, prompt + output, cached, written, details.thinking_tokens if details is not None else None)
 
 
+
+
+def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
+    """What an error answer says, in the one form that all formats share."""
+    return read_fault(status, headers, body)

@@ -21,6 +21,7 @@ from switchgear.providers.identifiers import fit_tool_name, new_id, new_tool_id
 from switchgear.providers.loss import Loss, refuse
 from switchgear.providers.reading import given, object_text, read_reply
 from switchgear.providers.schemas import openapi_schema
+from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.conversation import (
     ABSENT,
     Answer,
@@ -40,7 +41,7 @@ from switchgear.wire.gemini import Candidate, GeminiPart, GenerateReply, Groundi
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Part
+    from switchgear.wire.conversation import Conversation, Part, UpstreamFault
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(GenerateReply)
@@ -435,3 +436,8 @@ def decode_usage(usage: UsageMetadata) -> TokenUsage:
         cached_tokens=usage.cached_content_token_count,
         reasoning_tokens=usage.thoughts_token_count,
     )
+
+
+def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
+    """What an error answer says, in the one form that all formats share."""
+    return read_fault(status, headers, body)

@@ -17,6 +17,7 @@ from switchgear.providers.loss import Loss, message_place, refuse, refuse_part
 from switchgear.providers.media import decoded_text
 from switchgear.providers.reading import as_object, given, object_text, read_reply
 from switchgear.providers.schemas import EMPTY_OBJECT
+from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.conversation import (
     Answer,
     Choice,
@@ -35,7 +36,7 @@ from switchgear.wire.ollama import OllamaReply
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Message, Part
+    from switchgear.wire.conversation import Conversation, Message, Part, UpstreamFault
 
 PATH = "/api/chat"
 _encode = msgspec.json.Encoder().encode
@@ -246,3 +247,8 @@ def _created(stamp: str | None) -> int:
         return int(datetime.datetime.fromisoformat(stamp or "").timestamp())
     except ValueError:
         return int(time.time())
+
+
+def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
+    """What an error answer says, in the one form that all formats share."""
+    return read_fault(status, headers, body)

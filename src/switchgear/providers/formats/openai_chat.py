@@ -16,6 +16,7 @@ from switchgear.providers.loss import Loss, message_place, refuse, refuse_part
 from switchgear.providers.media import data_url, media_from_url
 from switchgear.providers.reading import given, plain, read_reply
 from switchgear.providers.signatures import pack, unpack
+from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.chat import ChatMessage, ChatReply, ChatUsage, ContentPart, ReplyChoice
 from switchgear.wire.conversation import (
     ABSENT,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Message, OutputFormat, Part, ToolChoice
+    from switchgear.wire.conversation import Conversation, Message, OutputFormat, Part, ToolChoice, UpstreamFault
 
 PATH = "/chat/completions"
 _STOPS = 4
@@ -254,8 +255,8 @@ class _MessageWriter:
             elif message.role == "user":
                 self._user(message)
             else:
-                role = message.role if self.own and message.role != "system" else self.system_role
-                if self.own and message.role == "developer" and "forbids_unknown" in self.quirks:
+                role = message.role if self.own else self.system_role
+                if "forbids_unknown" in self.quirks:
                     role = "system"
                 self._add({"role": role, "content": self._content(message, message.parts)}, message)
         return self.found
@@ -359,7 +360,9 @@ class _MessageWriter:
             if part.name is None and self.own:
                 del file["filename"]
         elif part.url is not None and self.own:
-            return {"type": "document_url", "document_url": part.url}
+            if "forbids_unknown" in self.quirks:
+                return {"type": "document_url", "document_url": part.url}
+            file = {"filename": part.name or "document.pdf", "file_data": part.url}
         else:
             raise refuse_part(self.conversation, message.index, part.index, "A document behind a URL or an upload cannot be passed on to this provider.")
         return {"type": "file", "file": file}
@@ -628,3 +631,8 @@ def decode_usage(usage: ChatUsage) -> TokenUsage | None:
     if details is not None:
         found.audio_output_tokens = details.audio_tokens
     return found
+
+
+def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
+    """What an error answer says, in the one form that all formats share."""
+    return read_fault(status, headers, body)

@@ -17,6 +17,7 @@ from switchgear.providers.identifiers import fit_tool_name, new_id, short_tool_i
 from switchgear.providers.loss import Loss, message_place, refuse, refuse_part
 from switchgear.providers.media import data_url
 from switchgear.providers.reading import given, plain, read_reply
+from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.conversation import (
     Answer,
     Choice,
@@ -35,7 +36,7 @@ from switchgear.wire.responses import Item, ItemHead, ResponsesReply, ResponsesU
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Finish, Message, Part
+    from switchgear.wire.conversation import Conversation, Finish, Message, Part, UpstreamFault
 
 PATH = "/responses"
 _MIN_OUTPUT = 16
@@ -378,3 +379,8 @@ def decode_usage(usage: ResponsesUsage) -> TokenUsage:
         inputs.cache_write_tokens if inputs is not None else None,
         outputs.reasoning_tokens if outputs is not None else None,
     )
+
+
+def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
+    """What an error answer says, in the one form that all formats share."""
+    return read_fault(status, headers, body)
