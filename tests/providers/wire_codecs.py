@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from switchgear.providers.dialects import anthropic as anthropic_dialect
-from switchgear.providers.dialects import chat, gemini as gemini_dialect
+from switchgear.providers.dialects import chat
+from switchgear.providers.dialects import gemini as gemini_dialect
 from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.formats import anthropic, gemini, ollama, openai_chat, openai_responses
 from switchgear.wire.conversation import Answer, Conversation, Reasoning, Refusal, Text, ToolCall

@@ -80,7 +80,9 @@ def decode_openai_request(body: bytes) -> EmbeddingRequest:
     """Read `POST /v1/embeddings`. Raises `InvalidRequest` with `param` set."""
     request = read_request(_openai_request, body)
     if request.encoding_format not in (None, "float", "base64"):
-        raise InvalidRequest("'encoding_format' must be 'float' or 'base64'.", param="encoding_format", code="invalid_value")
+        raise InvalidRequest(
+            "'encoding_format' must be 'float' or 'base64'.", param="encoding_format", code="invalid_value"
+        )
     if request.dimensions is not None and request.dimensions < 1:
         raise InvalidRequest("'dimensions' must be at least 1.", param="dimensions", code="integer_below_min_value")
     return EmbeddingRequest(
@@ -101,11 +103,15 @@ def _inputs(value: str | list[Any]) -> list[str | list[int]]:
     if all(type(item) is int for item in value):
         return [value]
     if len(value) > MAX_INPUTS:
-        raise InvalidRequest(f"'input' must have at most {MAX_INPUTS} items.", param="input", code="array_above_max_length")
+        raise InvalidRequest(
+            f"'input' must have at most {MAX_INPUTS} items.", param="input", code="array_above_max_length"
+        )
     for position, item in enumerate(value):
         tokens = isinstance(item, list) and bool(item) and all(type(token) is int for token in item)
         if not isinstance(item, str) and not tokens:
-            raise InvalidRequest("An input is a string or a list of token ids.", param=f"input[{position}]", code="invalid_type")
+            raise InvalidRequest(
+                "An input is a string or a list of token ids.", param=f"input[{position}]", code="invalid_type"
+            )
     return value
 
 
@@ -147,7 +153,11 @@ def decode_gemini_request(body: bytes, model: str, *, batch: bool) -> EmbeddingR
         texts.append("".join(part.text or "" for part in item.content.parts))
     first = items[0]
     if any((i.output_dimensionality, i.task_type) != (first.output_dimensionality, first.task_type) for i in items):
-        raise InvalidRequest("requests: all must ask for the same outputDimensionality and taskType", param="requests", code="invalid_value")
+        raise InvalidRequest(
+            "requests: all must ask for the same outputDimensionality and taskType",
+            param="requests",
+            code="invalid_value",
+        )
     return EmbeddingRequest(
         model=model,
         inputs=texts,
@@ -159,7 +169,12 @@ def decode_gemini_request(body: bytes, model: str, *, batch: bool) -> EmbeddingR
 
 
 def encode_requests(
-    request: EmbeddingRequest, fmt: EmbeddingFormat, model: str, batch_limit: int | None = None, *, floats_only: bool = False
+    request: EmbeddingRequest,
+    fmt: EmbeddingFormat,
+    model: str,
+    batch_limit: int | None = None,
+    *,
+    floats_only: bool = False,
 ) -> tuple[list[EmbeddingBatch], list[str]]:
     """(the bodies for an upstream, in order; the client's fields that it cannot express).
 
@@ -171,7 +186,9 @@ def encode_requests(
     if fmt != "openai":
         if not all(isinstance(item, str) for item in request.inputs):
             raise InvalidRequest(
-                "The provider that serves this model embeds text, not token ids.", param="input", code="unsupported_value"
+                "The provider that serves this model embeds text, not token ids.",
+                param="input",
+                code="unsupported_value",
             )
         dropped += [name for name, value in (("user", request.user),) if value is not None]
         dropped += list(request.extensions or ())
@@ -185,7 +202,9 @@ def encode_requests(
     return batches, dropped
 
 
-def _to_openai(request: EmbeddingRequest, inputs: list[Any], model: str, floats_only: bool) -> tuple[str, dict[str, Any]]:
+def _to_openai(
+    request: EmbeddingRequest, inputs: list[Any], model: str, floats_only: bool
+) -> tuple[str, dict[str, Any]]:
     body: dict[str, Any] = {"model": model, "input": inputs}
     if not floats_only:
         body["encoding_format"] = "base64" if request.base64 else "float"
@@ -259,12 +278,22 @@ def decode_reply(body: bytes, fmt: EmbeddingFormat, count: int) -> EmbeddingRepl
     """One upstream answer for `count` inputs, in their order. Raises `UpstreamProtocolError`."""
     if fmt == "openai":
         reply = read_reply(_openai_reply, body)
-        items = sorted(reply.data, key=lambda item: item.index or 0) if all(i.index is not None for i in reply.data) else reply.data
+        items = (
+            sorted(reply.data, key=lambda item: item.index or 0)
+            if all(i.index is not None for i in reply.data)
+            else reply.data
+        )
         vectors = [item.embedding if isinstance(item.embedding, list) else floats_of(item.embedding) for item in items]
         found = EmbeddingReply(vectors, reply.model, reply.usage.prompt_tokens if reply.usage is not None else None)
     elif fmt == "gemini":
         answer = read_reply(_gemini_reply, body)
-        values = answer.embeddings if answer.embeddings is not None else [answer.embedding] if answer.embedding is not None else []
+        values = (
+            answer.embeddings
+            if answer.embeddings is not None
+            else [answer.embedding]
+            if answer.embedding is not None
+            else []
+        )
         found = EmbeddingReply([item.values for item in values])
     else:
         native = read_reply(_ollama_reply, body)

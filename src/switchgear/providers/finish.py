@@ -26,10 +26,16 @@ FROM_GEMINI: dict[str, Finish] = {
     "MAX_TOKENS": "length",
     "CONTINUATION": "length",
     **dict.fromkeys(_FILTERED, "content_filter"),
-}  # type: ignore[dict-item]  # fromkeys widens the literal
+}
 # Reasons whose only explanation is finishMessage: it becomes the text of an answer that has none.
 GEMINI_MALFORMED = frozenset(
-    {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE"}
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+    }
 )
 # The enum as old Google stacks send it (google.ai.generativelanguage.v1beta.Candidate.FinishReason).
 _GEMINI_NUMBERS = (

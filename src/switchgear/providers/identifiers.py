@@ -29,9 +29,12 @@ def plain_tool_id(tool_id: str) -> str:
     return _ESCAPED + base64.urlsafe_b64encode(tool_id.encode()).decode().rstrip("=")
 
 
-def short_tool_id(tool_id: str) -> str:
-    """An id of at most 40 characters, OpenAI's bound; a longer one is hashed (SHA-256, 128 bits kept)."""
-    if len(tool_id) <= OPENAI_TOOL_ID_LENGTH:
+def short_tool_id(tool_id: str, limit: int = OPENAI_TOOL_ID_LENGTH) -> str:
+    """An id of at most `limit` characters; a longer one is hashed (SHA-256, 128 bits kept).
+
+    OpenAI's bounds: 40 in Chat Completions, 64 in Responses.
+    """
+    if len(tool_id) <= limit:
         return tool_id
     return "call_" + hashlib.sha256(tool_id.encode()).hexdigest()[:32]
 

@@ -93,10 +93,18 @@ def encode_ollama_tags(models: list[ListedModel]) -> bytes:
                 {
                     "name": model.name,
                     "model": model.name,
-                    "modified_at": datetime.datetime.fromtimestamp(model.created, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "modified_at": datetime.datetime.fromtimestamp(model.created, datetime.UTC).strftime(
+                        "%Y-%m-%dT%H:%M:%SZ"
+                    ),
                     "size": 0,
                     "digest": "",
-                    "details": {"format": "", "family": "", "families": None, "parameter_size": "", "quantization_level": ""},
+                    "details": {
+                        "format": "",
+                        "family": "",
+                        "families": None,
+                        "parameter_size": "",
+                        "quantization_level": "",
+                    },
                 }
                 for model in models
             ]

@@ -50,7 +50,10 @@ class ModelTraits(Struct, frozen=True):
 
 _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
     # Anthropic
-    (r"claude-3-(opus|sonnet|haiku)", {"max_tokens": 4_096, "thinking": "budget", "structured": "tool", "strict_tools": False}),
+    (
+        r"claude-3-(opus|sonnet|haiku)",
+        {"max_tokens": 4_096, "thinking": "budget", "structured": "tool", "strict_tools": False},
+    ),
     (r"claude-3-5", {"max_tokens": 8_192, "thinking": "budget", "structured": "tool", "strict_tools": False}),
     (r"claude-3-7", {"max_tokens": 32_000, "thinking": "budget", "structured": "tool", "strict_tools": False}),
     (r"claude-(2|instant)", {"max_tokens": 4_096, "thinking": "budget", "structured": "tool", "strict_tools": False}),
@@ -59,10 +62,19 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
     (r"claude-(opus|sonnet|haiku)-4-5", {"thinking": "budget", "sampling": "one"}),
     (r"claude-", {"sampling": "one"}),
     # Gemini
-    (r"gemini-(1|2\.0|pro)", {"gemini_thinking": "budget", "json_schema": False, "wants_signature": False, "image_urls": False}),
+    (
+        r"gemini-(1|2\.0|pro)",
+        {"gemini_thinking": "budget", "json_schema": False, "wants_signature": False, "image_urls": False},
+    ),
     (
         r"gemini-2\.5-pro",
-        {"gemini_thinking": "budget", "min_budget": 128, "max_budget": 32_768, "wants_signature": False, "image_urls": False},
+        {
+            "gemini_thinking": "budget",
+            "min_budget": 128,
+            "max_budget": 32_768,
+            "wants_signature": False,
+            "image_urls": False,
+        },
     ),
     (r"gemini-2\.5", {"gemini_thinking": "budget", "wants_signature": False, "image_urls": False}),
     # OpenAI. o1-mini and o1-preview reject the system role and know no developer role either; they are gone from the API.

@@ -19,12 +19,12 @@ T = TypeVar("T")
 _AT = re.compile(r"^(.*?) - at `\$\.?(.*)`$", re.S)
 _FIELD = re.compile(r"missing required field `([^`]+)`")
 _fields = msgspec.json.Decoder(dict[str, Raw])
-_object_length = len(b"null")
+_NULL_LENGTH = 4
 
 
 def given(raw: Raw) -> bool:
     """Whether a field was sent and is not null: an explicit null means absent (TRANSLATION §1)."""
-    return raw is not ABSENT and memoryview(raw)[:_object_length] not in (b"", b"null")
+    return raw is not ABSENT and bytes(memoryview(raw)[:_NULL_LENGTH]) not in (b"", b"null")
 
 
 def read_request(decoder: msgspec.json.Decoder[T], body: bytes | Raw, where: str = "") -> T:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import Raw
+
 from switchgear.providers.reading import given, plain
-from switchgear.wire.conversation import Raw
 
 EMPTY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 _ANTHROPIC_UNKNOWN = frozenset(

@@ -49,7 +49,9 @@ def unpack(token: str, dialect: str, text: str = "") -> Reasoning:
         token = _unwrapped(token)
     if not token.startswith(_MARK):
         vendor = NATIVE[dialect]
-        return Reasoning(text=text, signature=Signature(vendor, token) if token else None, vendor=vendor if token else "")
+        return Reasoning(
+            text=text, signature=Signature(vendor, token) if token else None, vendor=vendor if token else ""
+        )
     vendor, _, value = token[len(_MARK) :].partition(".")
     redacted = vendor.endswith(_REDACTED)
     vendor = vendor.removesuffix(_REDACTED)

@@ -3,7 +3,7 @@
 The estimate is a heuristic for planning, not for billing: four UTF-8 bytes of text a token (English text measures 3.5
 to 4.5 with today's tokenizers; other scripts use more bytes per character and come out near), four tokens a message
 for its role and separators (OpenAI's published figure for chat), schemas and arguments as their JSON, 1,100 tokens an
-image (a 1024×1024 one measures 765 at OpenAI, 1,290 at Gemini, 1,398 at Anthropic), and for other media one token a
+image (a 1024 x 1024 one measures 765 at OpenAI, 1,290 at Gemini, 1,398 at Anthropic), and for other media one token a
 kilobyte of base64.
 """
 
@@ -85,7 +85,7 @@ def encode_count(dialect: Dialect, tokens: int, cached_tokens: int = 0) -> bytes
 
 class _Counts(msgspec.Struct):
     input_tokens: int | None = None
-    totalTokens: int | None = None  # noqa: N815 - Gemini's spelling  # noqa: RUF100
+    total_tokens: int | None = msgspec.field(default=None, name="totalTokens")
 
 
 _counts = msgspec.json.Decoder(_Counts)
@@ -97,7 +97,7 @@ def decode_count(body: bytes) -> int | None:
         counts = _counts.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return counts.input_tokens if counts.input_tokens is not None else counts.totalTokens
+    return counts.input_tokens if counts.input_tokens is not None else counts.total_tokens
 
 
 def gemini_count_body(body: bytes) -> bytes:

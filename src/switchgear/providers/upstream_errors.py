@@ -23,7 +23,8 @@ from switchgear.wire.conversation import UpstreamFault
 _MAX_TEXT = 500
 _MAX_RETRY_S = 86_400.0
 _CONTEXT = re.compile(
-    r"prompt is too long|maximum context length|input token count .* exceeds|context[_ ]length[_ ]exceeded|context window", re.I
+    r"prompt is too long|maximum context length|input token count .* exceeds|context[_ ]length[_ ]exceeded|context window",
+    re.I,
 )
 _BAD_KEY = re.compile(r"api[_ ]key[_ ]invalid|api key not valid|incorrect api key|invalid api key", re.I)
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)s$")
@@ -145,7 +146,13 @@ def _find(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _message(error: dict[str, Any], around: dict[str, Any], body: bytes, status: int) -> str:
-    for candidate in (error.get("message"), around.get("error"), around.get("message"), error.get("detail"), around.get("detail")):
+    for candidate in (
+        error.get("message"),
+        around.get("error"),
+        around.get("message"),
+        error.get("detail"),
+        around.get("detail"),
+    ):
         text = _text(candidate)
         if text:
             return text[:_MAX_TEXT]

@@ -208,6 +208,7 @@ class Conversation(Struct):
     extensions: top-level fields by the client's own name that have no place here; they go to an upstream that speaks
     the client's format and are reported as dropped to any other.
     legacy_functions: the client used `functions`; the answer must use `function_call`.
+    wants_encrypted: a Responses client asked for `reasoning.encrypted_content`.
     """
 
     source: Dialect
@@ -241,6 +242,7 @@ class Conversation(Struct):
     audio: Raw = ABSENT
     extensions: dict[str, Raw] | None = None
     legacy_functions: bool = False
+    wants_encrypted: bool = False
 
 
 class TokenUsage(Struct, gc=False):

@@ -1,4 +1,4 @@
-"""Google Gemini generateContent on the wire, both directions (TRANSLATION §1–§6, §9)."""
+"""Google Gemini generateContent on the wire, both directions (TRANSLATION §1-§6, §9)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,9 @@ def decode_request(body: bytes, model: str = "", *, need_max_tokens: bool = True
 def _message(role: str, content: str | list[Raw], index: int) -> Message:
     if role not in ("user", "assistant", "system"):
         raise InvalidRequest(
-            f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'", param=f"messages[{index}].role", code="invalid_value"
+            f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'",
+            param=f"messages[{index}].role",
+            code="invalid_value",
         )
     if isinstance(content, str):
         parts: list[Part] = [Text(content)] if content else []
@@ -120,7 +122,9 @@ def _part(raw: Raw, index: int, position: int) -> Part:
     if kind in ("image", "document"):
         return _media(block, place, position) or Foreign("anthropic", kind, raw)
     if kind == "tool_use":
-        call = ToolCall(_required(block.id, f"{place}.id"), _required(block.name, f"{place}.name"), object_text(block.input))
+        call = ToolCall(
+            _required(block.id, f"{place}.id"), _required(block.name, f"{place}.name"), object_text(block.input)
+        )
         if given(block.cache_control):
             call.cache = block.cache_control
         return call
@@ -139,7 +143,9 @@ def _search_text(raw: Raw) -> str:
     """A search result in words: title, source, and its texts."""
     fields = _citation_head.decode(raw)
     content = fields.get("content")
-    texts = [str(item.get("text", "")) for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+    texts = (
+        [str(item.get("text", "")) for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+    )
     return "\n".join(str(line) for line in (fields.get("title"), fields.get("source"), *texts) if line)
 
 
@@ -151,7 +157,9 @@ def _required(value: str | None, param: str) -> str:
 
 def _media(block: Block, place: str, position: int) -> Media | None:
     source = block.source or Source()
-    media = Media("image" if block.type == "image" else "document", index=position, name=block.title, context=block.context)
+    media = Media(
+        "image" if block.type == "image" else "document", index=position, name=block.title, context=block.context
+    )
     if source.type == "base64" and source.data is not None:
         media.media_type, media.data = canonical_type(source.media_type or ""), source.data
     elif source.type == "url" and source.url is not None:
@@ -163,7 +171,9 @@ def _media(block: Block, place: str, position: int) -> Media | None:
     elif source.type == "content":
         return None
     else:
-        raise InvalidRequest(f"{place}.source: not a source that this block can have", param=f"{place}.source", code="invalid_value")
+        raise InvalidRequest(
+            f"{place}.source: not a source that this block can have", param=f"{place}.source", code="invalid_value"
+        )
     if given(block.citations):
         media.cites = block.citations
     if given(block.cache_control):
@@ -181,7 +191,8 @@ def _result(block: Block, place: str) -> Part:
         result.text = _string.decode(block.content)
         return result
     parts: list[Text | Media] = []
-    for position, raw in enumerate(read_request(_blocks, block.content, f"{place}.content")):
+    items = read_request(_blocks, block.content, f"{place}.content")
+    for position, raw in enumerate(items):
         inner = read_request(_block, raw, f"{place}.content[{position}]")
         if inner.type in ("image", "document"):
             media = _media(inner, f"{place}.content[{position}]", position)
@@ -204,7 +215,9 @@ def _tools(items: list[Raw], conversation: Conversation) -> None:
             kind = WEB_SEARCH if item.type.startswith("web_search_") else item.type
             servers.append(ServerTool(kind, "anthropic", raw))
             continue
-        tool = Tool(_required(item.name or None, f"tools[{position}].name"), item.description, item.input_schema, item.strict)
+        tool = Tool(
+            _required(item.name or None, f"tools[{position}].name"), item.description, item.input_schema, item.strict
+        )
         if given(item.cache_control):
             tool.cache = item.cache_control
         tool.extensions = unknown_fields(raw, _TOOL_KNOWN)
@@ -220,7 +233,11 @@ def _choice(request: MessagesRequest, conversation: Conversation) -> None:
     assert choice is not None  # noqa: S101  # the caller looked
     mode = _TOOL_MODES.get(choice.type)
     if mode is None:
-        raise InvalidRequest("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'", param="tool_choice.type", code="invalid_value")
+        raise InvalidRequest(
+            "tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'",
+            param="tool_choice.type",
+            code="invalid_value",
+        )
     conversation.tool_choice = ToolChoice(mode, choice.name or "")  # type: ignore[arg-type]  # from the table
     if choice.disable_parallel_tool_use is not None:
         conversation.parallel_tool_calls = not choice.disable_parallel_tool_use
@@ -278,7 +295,9 @@ def encode_blocks(parts: list[Part]) -> list[Any]:
             if part.text:
                 blocks.append(_text_block(part))
         elif type(part) is ToolCall:
-            blocks.append({"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments) or {}})
+            blocks.append(
+                {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments) or {}}
+            )
         elif type(part) is Reasoning:
             block = _thinking_block(part)
             if part.vendor == "anthropic":
@@ -312,7 +331,8 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     """Token counts in Anthropic's classes: input without what came from or went to the cache, never negative (§12)."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
-    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    cached = min(usage.cached_tokens or 0, usage.input_tokens)  # some count more than there was
+    written = usage.cache_write_tokens or 0
     body: dict[str, Any] = {
         "input_tokens": max(usage.input_tokens - cached - written, 0),
         "cache_creation_input_tokens": written,

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions as clients speak it (TRANSLATION §1–§4, §6, §16).
+"""OpenAI Chat Completions as clients speak it (TRANSLATION §1-§4, §6, §16).
 
 `decode_request` reads leniently what clients are known to send (null for absent, bare strings for images, floats for
 integers, `functions`, other gateways' extensions) and refuses what it does not understand, naming the field.
@@ -45,6 +45,7 @@ _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "functio
 _encode = msgspec.json.Encoder().encode
 _text_json = msgspec.json.Decoder(str)
 WEB_SEARCH = "web_search"
+SERVICE_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
 
 
 def decode_request(body: bytes, model: str = "") -> Conversation:
@@ -118,17 +119,17 @@ def _messages(items: list[ChatMessage]) -> list[Message]:
             messages.append(_tool_message(item, index, legacy_id))
         elif role in ("user", "system", "developer"):
             content = item.content
-            parts: list[Part] = (
-                [Text(content)] if isinstance(content, str) else _parts(content or [], index)
-            )
-            message = Message(role, parts, index, item.name)
+            parts: list[Part] = [Text(content)] if isinstance(content, str) else _parts(content or [], index)
+            message = Message(role, parts, index, item.name)  # type: ignore[arg-type]  # just compared
             if given(item.cache_control):
                 message.cache = item.cache_control
             messages.append(message)
         else:
             param = f"messages[{index}].role"
             if role is None:
-                raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+                raise InvalidRequest(
+                    f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+                )
             raise InvalidRequest(
                 f"Invalid value: '{role[:64]}'. Supported values are: {', '.join(sorted(_ROLES))}.",
                 param=param,
@@ -197,7 +198,9 @@ def _message_extensions(item: ChatMessage) -> dict[str, Raw] | None:
         found["prefix"] = Raw(b"true" if item.prefix else b"false")
     if item.reasoning_details:
         found["reasoning_details"] = Raw(
-            _encode([{k: v for k, v in msgspec.structs.asdict(d).items() if v is not None} for d in item.reasoning_details])
+            _encode(
+                [{k: v for k, v in msgspec.structs.asdict(d).items() if v is not None} for d in item.reasoning_details]
+            )
         )
     return found or None
 
@@ -248,7 +251,9 @@ def _tool_message(item: ChatMessage, index: int, legacy_id: str) -> Message:
     if call_id is None:
         if item.role == "tool":
             param = f"messages[{index}].tool_call_id"
-            raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+            raise InvalidRequest(
+                f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+            )
         call_id = legacy_id or f"call_{item.name or 'function'}_{index}"
     result = ToolResult(call_id, item.name or "")
     content = item.content
@@ -324,7 +329,9 @@ def _file(item: ContentPart, place: str, position: int) -> Media:
         return Media(media_parts.kind_of(media_type), media_type, data, name=file.filename, index=position)
     if file.file_id is not None:
         return Media("document", file_id=file.file_id, name=file.filename, index=position)
-    raise InvalidRequest("A file part needs 'file_data' or 'file_id'.", param=f"{place}.file", code="missing_required_parameter")
+    raise InvalidRequest(
+        "A file part needs 'file_data' or 'file_id'.", param=f"{place}.file", code="missing_required_parameter"
+    )
 
 
 def _tools(request: ChatRequest, conversation: Conversation) -> None:
@@ -392,7 +399,9 @@ def _output(request: ChatRequest) -> OutputFormat:
         schema = wanted.json_schema
         if schema is None or not given(schema.schema):
             param = "response_format.json_schema"
-            raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
+            raise InvalidRequest(
+                f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+            )
         return OutputFormat("schema", schema.name, schema.schema, schema.strict, schema.description)
     if wanted.type == "text":
         return OutputFormat("text")
@@ -415,7 +424,7 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
     }
     if answer.usage is not None:
         body["usage"] = encode_usage(answer.usage)
-    if answer.service_tier is not None:
+    if answer.service_tier in SERVICE_TIERS:
         body["service_tier"] = answer.service_tier
     body["system_fingerprint"] = answer.system_fingerprint
     if answer.extensions:
@@ -445,30 +454,29 @@ def encode_message(parts: list[Part], legacy: bool = False) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
+    signed = False
     for part in parts:
-        kind = type(part)
-        if kind is Text:
-            if part.citations:  # type: ignore[union-attr]  # the type was compared
-                annotations += _annotations(part.citations)  # type: ignore[union-attr]
-            text = part.text if text is None else text + part.text  # type: ignore[union-attr]
-        elif kind is ToolCall:
-            calls.append(_encode_call(part))  # type: ignore[arg-type]
-        elif kind is Reasoning:
-            reasoning += part.text  # type: ignore[union-attr]
-            token = pack(part, "chat")  # type: ignore[arg-type]
-            if token:
-                blocks.append(_encode_block(part, token))  # type: ignore[arg-type]
-        elif kind is Refusal:
-            refusal = (refusal or "") + part.text  # type: ignore[union-attr]
-        elif kind is Media:
-            url = part.url or media_parts.data_url(part)  # type: ignore[union-attr, arg-type]
+        if type(part) is Text:
+            if part.citations:
+                annotations += _annotations(part.citations)
+            text = part.text if text is None else text + part.text
+        elif type(part) is ToolCall:
+            calls.append(_encode_call(part))
+        elif type(part) is Reasoning:
+            reasoning += part.text
+            signed = signed or part.signature is not None
+            blocks.append(_encode_block(part))
+        elif type(part) is Refusal:
+            refusal = part.text if refusal is None else refusal + part.text
+        elif type(part) is Media:
+            url = part.url or media_parts.data_url(part)
             images.append({"type": "image_url", "index": len(images), "image_url": {"url": url}})
     if text is None and not calls and refusal is None:
         text = ""
     message: dict[str, Any] = {"role": "assistant", "content": text or None if calls else text, "refusal": refusal}
     if reasoning:
         message["reasoning_content"] = reasoning
-    if blocks:
+    if signed:  # whole, so that the blocks alone can be sent back
         message["thinking_blocks"] = blocks
     if calls:
         if legacy:
@@ -493,7 +501,10 @@ def _encode_call(call: ToolCall) -> dict[str, Any]:
     return found
 
 
-def _encode_block(part: Reasoning, token: str) -> dict[str, Any]:
+def _encode_block(part: Reasoning) -> dict[str, Any]:
+    token = pack(part, "chat")
+    if not token:
+        return {"type": "thinking", "thinking": part.text}
     if part.redacted:
         return {"type": "redacted_thinking", "data": token}
     return {"type": "thinking", "thinking": part.text, "signature": token}

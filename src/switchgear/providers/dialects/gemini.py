@@ -1,4 +1,4 @@
-"""Gemini generateContent as clients speak it (TRANSLATION §1–§6, §16).
+"""Gemini generateContent as clients speak it (TRANSLATION §1-§6, §16).
 
 Field names come in camelCase or, as protobuf's JSON allows, in snake_case.
 """
@@ -35,7 +35,16 @@ from switchgear.wire.conversation import (
     ToolChoice,
     ToolResult,
 )
-from switchgear.wire.gemini import Blob, Content, FileData, GeminiPart, GeminiTool, GenerateRequest, GenerationConfig, ToolConfig
+from switchgear.wire.gemini import (
+    Blob,
+    Content,
+    FileData,
+    GeminiPart,
+    GeminiTool,
+    GenerateRequest,
+    GenerationConfig,
+    ToolConfig,
+)
 
 if TYPE_CHECKING:
     from switchgear.wire.conversation import Answer, Choice, MediaKind, Part, TokenUsage
@@ -51,7 +60,12 @@ _CONFIG_KNOWN = frozenset(GenerationConfig.__struct_encode_fields__)
 _MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none", "VALIDATED": "auto", "MODE_UNSPECIFIED": "auto"}
 _OPAQUE = ("executable_code", "code_execution_result", "tool_call", "tool_response")
 # Server tools of Gemini's own, by the name of their member in a tool.
-_SERVER = {"googleSearch": WEB_SEARCH, "googleSearchRetrieval": WEB_SEARCH, "codeExecution": "code_execution", "urlContext": "url_context"}
+_SERVER = {
+    "googleSearch": WEB_SEARCH,
+    "googleSearchRetrieval": WEB_SEARCH,
+    "codeExecution": "code_execution",
+    "urlContext": "url_context",
+}
 
 
 def decode_request(body: bytes, model: str = "", *, stream: bool = False) -> Conversation:
@@ -61,7 +75,9 @@ def decode_request(body: bytes, model: str = "", *, stream: bool = False) -> Con
     conversation = Conversation(source="gemini", model=model, messages=[], stream=stream)
     system = request.system_instruction
     if system is not None:
-        parts: list[Part] = [Text(system)] if isinstance(system, str) else [Text(part.text or "") for part in system.parts or ()]
+        parts: list[Part] = (
+            [Text(system)] if isinstance(system, str) else [Text(part.text or "") for part in system.parts or ()]
+        )
         conversation.messages.append(Message("system", parts))
     contents = request.contents
     if isinstance(contents, str):
@@ -94,7 +110,9 @@ class _Reader:
     def message(self, content: Content, index: int) -> Message:
         role = content.role or "user"
         if role not in ("user", "model", "function", "tool"):
-            raise InvalidRequest("Please use a valid role: user, model.", param=f"contents[{index}].role", code="invalid_value")
+            raise InvalidRequest(
+                "Please use a valid role: user, model.", param=f"contents[{index}].role", code="invalid_value"
+            )
         parts: list[Part] = []
         for position, part in enumerate(content.parts or ()):
             self._part(part, index, position, parts)
@@ -190,7 +208,9 @@ def media_of(blob: Blob | None, file: FileData | None, position: int) -> Media:
         data = blob.data
         if "-" in data or "_" in data:  # the SDK writes base64url
             data = data.replace("-", "+").replace("_", "/")
-        return Media(kind_of(media_type), media_type, data + "=" * (-len(data) % 4), name=blob.display_name, index=position)
+        return Media(
+            kind_of(media_type), media_type, data + "=" * (-len(data) % 4), name=blob.display_name, index=position
+        )
     assert file is not None  # noqa: S101  # the caller looked
     media_type = file.mime_type or ""
     kind: MediaKind = kind_of(media_type) if media_type else "document"
@@ -214,7 +234,9 @@ def _generation(raw: Raw, conversation: Conversation) -> None:
     thinking = config.thinking_config
     if thinking is not None:
         level = thinking.thinking_level
-        conversation.thinking = Thinking(level.lower() if level else None, thinking.thinking_budget, visible=thinking.include_thoughts)
+        conversation.thinking = Thinking(
+            level.lower() if level else None, thinking.thinking_budget, visible=thinking.include_thoughts
+        )
     if given(config.response_json_schema):
         conversation.output = OutputFormat("schema", schema=config.response_json_schema)
     elif given(config.response_schema):
@@ -274,7 +296,10 @@ def _choice(raw: Raw, conversation: Conversation) -> None:
     config = read_request(_tool_config, raw, "toolConfig").function_calling_config
     extra = unknown_fields(raw, frozenset({"functionCallingConfig"}))
     if extra:
-        conversation.extensions = {**(conversation.extensions or {}), **{f"toolConfig.{n}": v for n, v in extra.items()}}
+        conversation.extensions = {
+            **(conversation.extensions or {}),
+            **{f"toolConfig.{n}": v for n, v in extra.items()},
+        }
     if config is None or config.mode is None:
         return
     mode = _MODES.get(config.mode.upper())
@@ -342,7 +367,11 @@ def encode_parts(parts: list[Part]) -> list[Any]:
             elif found and "text" in found[-1] and "thoughtSignature" not in found[-1] and part.vendor == "gemini":
                 found[-1]["thoughtSignature"] = token
             else:
-                found.append({"text": "", "thoughtSignature": token} if part.vendor == "gemini" else {"text": "", "thought": True, "thoughtSignature": token})
+                found.append(
+                    {"text": "", "thoughtSignature": token}
+                    if part.vendor == "gemini"
+                    else {"text": "", "thought": True, "thoughtSignature": token}
+                )
         elif type(part) is Refusal:
             found.append({"text": part.text})
         elif type(part) is Media:
@@ -412,7 +441,9 @@ def encode_error(
     """Google's envelope, with ErrorInfo, BadRequest and RetryInfo as details where there is something to say (§16.1)."""
     details: list[dict[str, Any]] = []
     if code is not None:
-        details.append({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code.upper(), "domain": "switchgear"})
+        details.append(
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code.upper(), "domain": "switchgear"}
+        )
     if param:
         violation = {"field": param, "description": message}
         details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
@@ -422,5 +453,3 @@ def encode_error(
     if details:
         error["details"] = details
     return _encode({"error": error})
-
-

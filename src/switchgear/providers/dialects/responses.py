@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from switchgear.errors import InvalidRequest
 from switchgear.providers import media as media_parts
-from switchgear.providers.dialects.chat import WEB_SEARCH, encode_error
+from switchgear.providers.dialects.chat import SERVICE_TIERS, WEB_SEARCH, encode_error
 from switchgear.providers.identifiers import new_id
 from switchgear.providers.reading import given, read_request, unknown_fields
 from switchgear.providers.signatures import pack, unpack, with_turn_signature
@@ -85,6 +85,7 @@ def decode_request(body: bytes, model: str = "") -> Conversation:
         del extra["background"]
     included = [word for word in request.include or () if word not in (LOGPROBS, ENCRYPTED)]
     extra.pop("include", None)
+    conversation.wants_encrypted = ENCRYPTED in (request.include or ())
     if included:
         extra["include"] = Raw(_encode(included))
     conversation.extensions = extra or None
@@ -99,12 +100,18 @@ def _options(request: ResponsesRequest, conversation: Conversation) -> None:
             if wanted.type == "json_schema":
                 if not given(wanted.schema):
                     param = "text.format.schema"
-                    raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-                conversation.output = OutputFormat("schema", wanted.name, wanted.schema, wanted.strict, wanted.description)
+                    raise InvalidRequest(
+                        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+                    )
+                conversation.output = OutputFormat(
+                    "schema", wanted.name, wanted.schema, wanted.strict, wanted.description
+                )
             elif wanted.type == "json_object":
                 conversation.output = OutputFormat("json")
             elif wanted.type != "text":
-                raise InvalidRequest(f"Invalid value: '{wanted.type[:64]}'.", param="text.format.type", code="invalid_value")
+                raise InvalidRequest(
+                    f"Invalid value: '{wanted.type[:64]}'.", param="text.format.type", code="invalid_value"
+                )
     reasoning = request.reasoning
     if reasoning is not None and (reasoning.effort or reasoning.summary or reasoning.generate_summary):
         conversation.thinking = Thinking(reasoning.effort, summary=reasoning.summary or reasoning.generate_summary)
@@ -129,7 +136,11 @@ class _Reader:
         if kind == "message":
             self._message(item, index)
         elif kind == "function_call":
-            call = ToolCall(_required(item.call_id, f"{place}.call_id"), _required(item.name, f"{place}.name"), item.arguments or "{}")
+            call = ToolCall(
+                _required(item.call_id, f"{place}.call_id"),
+                _required(item.name, f"{place}.name"),
+                item.arguments or "{}",
+            )
             self._turn(index, True).parts.append(call)
         elif kind == "reasoning":
             self._turn(index, False).parts.append(thought_of(item))
@@ -155,7 +166,9 @@ class _Reader:
                 code="invalid_value",
             )
         content = item.content
-        parts: list[Part] = [Text(content)] if isinstance(content, str) else [_part(p, index, i) for i, p in enumerate(content or ())]
+        parts: list[Part] = (
+            [Text(content)] if isinstance(content, str) else [_part(p, index, i) for i, p in enumerate(content or ())]
+        )
         if role == "assistant":
             self._turn(index, False).parts.extend(parts)
         else:
@@ -197,7 +210,9 @@ def _part(part: ItemPart, index: int, position: int) -> Part:
         return Refusal(part.refusal or "")
     if kind == "input_image":
         if part.image_url:
-            media = media_parts.media_from_url("image", part.image_url, f"{place}.image_url", detail=part.detail, index=position)
+            media = media_parts.media_from_url(
+                "image", part.image_url, f"{place}.image_url", detail=part.detail, index=position
+            )
             media.kind = "image"
             return media
         return Media("image", file_id=_required(part.file_id, f"{place}.image_url"), detail=part.detail, index=position)
@@ -222,7 +237,9 @@ def _file(part: ItemPart, place: str, position: int) -> Media:
             media_type, data = media_parts.guess_type(part.filename or "") or "application/pdf", part.file_data
         return Media(media_parts.kind_of(media_type), media_type, data, name=part.filename, index=position)
     if part.file_url is not None:
-        return Media("document", media_parts.guess_type(part.file_url), url=part.file_url, name=part.filename, index=position)
+        return Media(
+            "document", media_parts.guess_type(part.file_url), url=part.file_url, name=part.filename, index=position
+        )
     return Media("document", file_id=_required(part.file_id, f"{place}.file_id"), name=part.filename, index=position)
 
 
@@ -289,9 +306,11 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
         body["incomplete_details"] = {"reason": reason}
     if status == "failed":
         body["error"] = {"code": "server_error", "message": "The model's answer ended without a reason."}
-    body["output"] = encode_items(choice.parts, "incomplete" if reason == "max_output_tokens" else "completed", choice.logprobs)
+    body["output"] = encode_items(
+        choice.parts, "incomplete" if reason == "max_output_tokens" else "completed", choice.logprobs
+    )
     body["usage"] = encode_usage(answer.usage) if answer.usage is not None else None
-    if answer.service_tier is not None:
+    if answer.service_tier in SERVICE_TIERS:
         body["service_tier"] = answer.service_tier
     return _encode(body)
 
@@ -389,7 +408,13 @@ def encode_items(parts: list[Part], status: str = "completed", logprobs: Raw | N
             (thoughts if message is None and not rest else rest).append(_reasoning_item(part))
         elif type(part) is Text or type(part) is Refusal:
             if message is None:
-                message = {"id": new_id("msg_"), "type": "message", "role": "assistant", "status": status, "content": []}
+                message = {
+                    "id": new_id("msg_"),
+                    "type": "message",
+                    "role": "assistant",
+                    "status": status,
+                    "content": [],
+                }
                 rest.append(message)
             _say(message["content"], part, logprobs)
         elif type(part) is ToolCall:
@@ -450,7 +475,10 @@ def encode_usage(usage: TokenUsage) -> dict[str, Any]:
     """Token counts; the details are required here, so a class that nobody counted is 0 (§12)."""
     return {
         "input_tokens": usage.input_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_tokens or 0,
+            "cache_write_tokens": usage.cache_write_tokens or 0,
+        },
         "output_tokens": usage.output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": usage.total_tokens,

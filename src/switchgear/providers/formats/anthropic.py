@@ -1,4 +1,4 @@
-"""Anthropic Messages as the upstream takes and sends it (TRANSLATION §1–§6, §11, §12)."""
+"""Anthropic Messages as the upstream takes and sends it (TRANSLATION §1-§6, §11, §12)."""
 
 from __future__ import annotations
 
@@ -79,9 +79,16 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
 
 def _refusals(conversation: Conversation) -> None:
     if conversation.n is not None and conversation.n > 1:
-        raise refuse(conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value")
+        raise refuse(
+            conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value"
+        )
     if any(word.lower() == "audio" for word in conversation.modalities or ()) or given(conversation.audio):
-        raise refuse(conversation, "modalities", "The provider that serves this model does not answer in audio.", "unsupported_value")
+        raise refuse(
+            conversation,
+            "modalities",
+            "The provider that serves this model does not answer in audio.",
+            "unsupported_value",
+        )
 
 
 def _tools(conversation: Conversation, target: TargetModel, context: ReplyContext, loss: Loss) -> list[Any]:
@@ -126,7 +133,9 @@ def _tool(tool: Tool, target: TargetModel, context: ReplyContext, loss: Loss) ->
     return found
 
 
-def _choice(conversation: Conversation, body: dict[str, Any], tools: list[Any], context: ReplyContext, loss: Loss) -> bool:
+def _choice(
+    conversation: Conversation, body: dict[str, Any], tools: list[Any], context: ReplyContext, loss: Loss
+) -> bool:
     """Write tool_choice; whether it forces a call."""
     choice = conversation.tool_choice
     single = conversation.parallel_tool_calls is False
@@ -153,7 +162,9 @@ def _choice(conversation: Conversation, body: dict[str, Any], tools: list[Any], 
     return kind in ("any", "tool")
 
 
-def _output(conversation: Conversation, target: TargetModel, body: dict[str, Any], tools: list[Any], context: ReplyContext) -> bool:
+def _output(
+    conversation: Conversation, target: TargetModel, body: dict[str, Any], tools: list[Any], context: ReplyContext
+) -> bool:
     """Structured output: natively, or by a tool whose input is the answer (§4). Whether a tool call is forced by it."""
     output = conversation.output
     if output is None or output.kind == "text":
@@ -230,9 +241,15 @@ def _own_thinking(thinking: Thinking, target: TargetModel, body: dict[str, Any])
     return "thinking" in body
 
 
-def _budget(conversation: Conversation, thinking: Thinking, target: TargetModel, body: dict[str, Any], loss: Loss) -> bool:
+def _budget(
+    conversation: Conversation, thinking: Thinking, target: TargetModel, body: dict[str, Any], loss: Loss
+) -> bool:
     """A budget is at least 1024 and below max_tokens: raise max_tokens if it is ours, else lower the budget, else none."""
-    wanted = thinking.budget if thinking.budget is not None and thinking.budget > 0 else _BUDGETS.get(thinking.effort or "medium", 2_048)
+    wanted = (
+        thinking.budget
+        if thinking.budget is not None and thinking.budget > 0
+        else _BUDGETS.get(thinking.effort or "medium", 2_048)
+    )
     budget = max(wanted, _MIN_BUDGET)
     if conversation.max_tokens is None:
         body["max_tokens"] = max(body["max_tokens"], budget + target.traits.max_tokens)
@@ -346,12 +363,16 @@ def decode_blocks(blocks: list[Raw], context: ReplyContext) -> list[Part]:
                 parts.append(Text(object_text(block.input)))
             else:
                 name = block.name or ""
-                parts.append(ToolCall(block.id or new_id("toolu_"), context.tool_names.get(name, name), object_text(block.input)))
+                parts.append(
+                    ToolCall(block.id or new_id("toolu_"), context.tool_names.get(name, name), object_text(block.input))
+                )
         elif kind == "thinking":
             signature = Signature("anthropic", block.signature) if block.signature else None
             parts.append(Reasoning(block.thinking or "", signature, vendor="anthropic"))
         elif kind == "redacted_thinking":
-            parts.append(Reasoning(signature=Signature("anthropic", block.data or ""), redacted=True, vendor="anthropic"))
+            parts.append(
+                Reasoning(signature=Signature("anthropic", block.data or ""), redacted=True, vendor="anthropic")
+            )
         else:
             parts.append(Foreign("anthropic", kind, raw))
     return parts
@@ -372,9 +393,9 @@ def decode_usage(usage: AnthropicUsage) -> TokenUsage:
     prompt = (usage.input_tokens or 0) + (cached or 0) + (written or 0)
     output = usage.output_tokens or 0
     details = usage.output_tokens_details
-    return TokenUsage(prompt, output, prompt + output, cached, written, details.thinking_tokens if details is not None else None)
-
-
+    return TokenUsage(
+        prompt, output, prompt + output, cached, written, details.thinking_tokens if details is not None else None
+    )
 
 
 def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:

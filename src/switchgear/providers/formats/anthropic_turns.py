@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
+
 from switchgear.errors import InvalidRequest
 from switchgear.providers.identifiers import fit_tool_name, plain_tool_id
 from switchgear.providers.loss import message_place, part_place, refuse, refuse_part
@@ -22,7 +24,7 @@ from switchgear.wire.conversation import ABSENT, Foreign, Media, Reasoning, Refu
 if TYPE_CHECKING:
     from switchgear.providers.loss import Loss
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Message, Part, Raw
+    from switchgear.wire.conversation import Conversation, Message
 
 _PLACEHOLDER = {"type": "text", "text": "."}
 
@@ -77,7 +79,11 @@ class TurnWriter:
 
     def _in_place(self, message: Message) -> None:
         """A system message that an Anthropic client put among the turns (newest API)."""
-        blocks = [self._text(part, ABSENT) if type(part) is Text else part.payload for part in message.parts if type(part) in (Text, Foreign)]  # type: ignore[union-attr]  # filtered by type
+        blocks = [
+            self._text(part, ABSENT) if type(part) is Text else part.payload
+            for part in message.parts
+            if type(part) in (Text, Foreign)
+        ]  # type: ignore[union-attr]  # filtered by type
         self.turns.append({"role": "system", "content": blocks})
 
     def _text(self, part: Text, cache: Raw) -> dict[str, Any]:
@@ -124,7 +130,12 @@ class TurnWriter:
             elif type(part) is Foreign and part.format == "anthropic":
                 blocks.append(part.payload)
             elif type(part) is Media:
-                raise refuse_part(self.conversation, message.index, part.index, "An assistant message cannot hold media for this provider.")
+                raise refuse_part(
+                    self.conversation,
+                    message.index,
+                    part.index,
+                    "An assistant message cannot hold media for this provider.",
+                )
             elif type(part) is Foreign:
                 self._foreign(part, message, blocks)
         for name in message.extensions or ():
@@ -132,9 +143,8 @@ class TurnWriter:
                 self.loss.drop_named(f"{message_place(self.conversation, message.index)}.{name}")
         if not (blocks or thoughts or calls):
             return
-        if self.open and not self.own:
-            if not (self.turns and self.turns[-1]["role"] == "assistant" and calls and not blocks):
-                self._close_open()
+        if self.open and self.turns[-1]["role"] != "assistant":
+            self._close_open()
         for name, block in calls:
             self._opened(block["id"], name)
         self._turn("assistant").extend(thoughts + blocks + [block for _, block in calls])
@@ -171,12 +181,8 @@ class TurnWriter:
                     blocks.append(part.payload)
                 else:
                     self._foreign(part, message, blocks)
-        if not results and self.open and not self.own:
-            self._close_open()
         content = self._turn("user")
-        if results:
-            last = next((i for i, block in enumerate(content) if not (type(block) is dict and block.get("type") == "tool_result")), len(content))
-            content[last:last] = results
+        _results_first(content, results)
         content.extend(blocks)
 
     def _foreign(self, part: Foreign, message: Message, blocks: list[Any]) -> None:
@@ -187,15 +193,17 @@ class TurnWriter:
     def _close_open(self) -> None:
         """Calls that the history never answers: Anthropic refuses the whole conversation for one of them."""
         if not self.own:
-            content = self._turn("user")
-            content.extend({"type": "tool_result", "tool_use_id": call_id} for call_id in self.open)
+            missing = [{"type": "tool_result", "tool_use_id": call_id} for call_id in self.open]
+            _results_first(self._turn("user"), missing)
         self.open.clear()
 
     def _result(self, result: ToolResult, message: Message) -> dict[str, Any]:
         call_id = plain_tool_id(result.id)
         if call_id not in self.calls and not self.own:
             param = f"{message_place(self.conversation, message.index)}.tool_call_id"
-            raise InvalidRequest(f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value")
+            raise InvalidRequest(
+                f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value"
+            )
         if call_id in self.open:
             self.open.remove(call_id)
         block: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id}
@@ -219,7 +227,7 @@ class TurnWriter:
 
     def _media(self, part: Media, message: Message) -> dict[str, Any]:
         if part.kind == "image":
-            block = {"type": "image", "source": self._image(part, message)}
+            block: dict[str, Any] = {"type": "image", "source": self._image(part, message)}
         elif part.kind == "document":
             block = {"type": "document", "source": self._document(part, message)}
             if part.name is not None:
@@ -229,7 +237,12 @@ class TurnWriter:
             if given(part.cites):
                 block["citations"] = part.cites
         else:
-            raise refuse_part(self.conversation, message.index, part.index, f"The provider that serves this model takes no {part.kind}.")
+            raise refuse_part(
+                self.conversation,
+                message.index,
+                part.index,
+                f"The provider that serves this model takes no {part.kind}.",
+            )
         if given(part.cache):
             block["cache_control"] = part.cache
         return block
@@ -260,12 +273,22 @@ class TurnWriter:
             place = part_place(self.conversation, message.index, part.index)
             return {"type": "text", "media_type": "text/plain", "data": decoded_text(part, place)}
         if part.media_type != "application/pdf" and not self.own:
-            raise refuse_part(self.conversation, message.index, part.index, f"Files of type '{part.media_type}' are not supported by this provider.")
+            raise refuse_part(
+                self.conversation,
+                message.index,
+                part.index,
+                f"Files of type '{part.media_type}' are not supported by this provider.",
+            )
         return {"type": "base64", "media_type": part.media_type, "data": part.data or ""}
 
     def _uploaded(self, part: Media, message: Message) -> dict[str, Any]:
         if not self.own:
-            raise refuse_part(self.conversation, message.index, part.index, "A file uploaded elsewhere cannot be passed on to this provider.")
+            raise refuse_part(
+                self.conversation,
+                message.index,
+                part.index,
+                "A file uploaded elsewhere cannot be passed on to this provider.",
+            )
         return {"type": "file", "file_id": part.file_id}
 
     def _finish(self) -> None:
@@ -273,16 +296,30 @@ class TurnWriter:
             if not turn["content"]:
                 turn["content"].append(_PLACEHOLDER)
         last = self.turns[-1]
-        if last["role"] == "assistant" and type(last["content"][-1]) is dict and last["content"][-1].get("type") == "text":
+        if (
+            last["role"] == "assistant"
+            and type(last["content"][-1]) is dict
+            and last["content"][-1].get("type") == "text"
+        ):
             last["content"][-1]["text"] = last["content"][-1]["text"].rstrip()
 
 
 def bad_arguments(conversation: Conversation, message: Message, call: ToolCall) -> InvalidRequest:
     """The 400 for arguments in the history that are not a JSON object."""
     field = f"{message_place(conversation, message.index)}.tool_calls"
-    error = refuse(conversation, "messages", f"The arguments of the call of '{call.name}' are not a JSON object.", "invalid_value")
+    error = refuse(
+        conversation, "messages", f"The arguments of the call of '{call.name}' are not a JSON object.", "invalid_value"
+    )
     error.param = field if conversation.source == "chat" else message_place(conversation, message.index)
     return error
+
+
+def _results_first(content: list[Any], results: list[dict[str, Any]]) -> None:
+    """Put tool results behind those that are there and before everything else."""
+    behind = 0
+    while behind < len(content) and type(content[behind]) is dict and content[behind].get("type") == "tool_result":
+        behind += 1
+    content[behind:behind] = results
 
 
 def _thought(part: Reasoning) -> dict[str, Any] | None:

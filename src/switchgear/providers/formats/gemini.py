@@ -1,4 +1,4 @@
-"""Gemini generateContent as the upstream takes and sends it (TRANSLATION §1–§6, §9, §11, §12)."""
+"""Gemini generateContent as the upstream takes and sends it (TRANSLATION §1-§6, §9, §11, §12)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,15 @@ from switchgear.wire.conversation import (
     TokenUsage,
     ToolCall,
 )
-from switchgear.wire.gemini import Candidate, GeminiPart, GenerateReply, Grounding, LogprobsResult, TokenCandidate, UsageMetadata
+from switchgear.wire.gemini import (
+    Candidate,
+    GeminiPart,
+    GenerateReply,
+    Grounding,
+    LogprobsResult,
+    TokenCandidate,
+    UsageMetadata,
+)
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
@@ -49,7 +57,15 @@ _stream_decoder = msgspec.json.Decoder(list[GenerateReply])
 _MAX_STOPS = 5
 _MAX_CANDIDATES = 8
 _BUDGETS = {"none": 0, "minimal": 512, "low": 1_024, "medium": 8_192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
-_LEVELS = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH", "xhigh": "HIGH", "max": "HIGH"}
+_LEVELS = {
+    "none": "MINIMAL",
+    "minimal": "MINIMAL",
+    "low": "LOW",
+    "medium": "MEDIUM",
+    "high": "HIGH",
+    "xhigh": "HIGH",
+    "max": "HIGH",
+}
 _INT32 = 2**31
 
 
@@ -100,7 +116,12 @@ def _sampling(conversation: Conversation, config: dict[str, Any], loss: Loss) ->
             config[theirs] = value
     if conversation.n is not None and (conversation.n != 1 or loss.source == "gemini"):
         if conversation.n > _MAX_CANDIDATES:
-            raise refuse(conversation, "n", f"The provider that serves this model gives at most {_MAX_CANDIDATES} answers.", "integer_above_max_value")
+            raise refuse(
+                conversation,
+                "n",
+                f"The provider that serves this model gives at most {_MAX_CANDIDATES} answers.",
+                "integer_above_max_value",
+            )
         config["candidateCount"] = conversation.n
     if conversation.stop:
         stops = [stop for stop in conversation.stop if stop]
@@ -118,7 +139,12 @@ def _sampling(conversation: Conversation, config: dict[str, Any], loss: Loss) ->
     modalities = conversation.modalities
     if modalities is not None and [word.lower() for word in modalities] != ["text"]:
         if given(conversation.audio) or (loss.source != "gemini" and "audio" in modalities):
-            raise refuse(conversation, "modalities", "Audio answers of this model's provider cannot be translated.", "unsupported_value")
+            raise refuse(
+                conversation,
+                "modalities",
+                "Audio answers of this model's provider cannot be translated.",
+                "unsupported_value",
+            )
         config["responseModalities"] = [word.upper() for word in modalities]
 
 
@@ -165,7 +191,9 @@ def _thinking(conversation: Conversation, target: TargetModel, config: dict[str,
         config["thinkingConfig"] = found
 
 
-def _tools(conversation: Conversation, target: TargetModel, body: dict[str, Any], names: dict[str, str], loss: Loss) -> None:
+def _tools(
+    conversation: Conversation, target: TargetModel, body: dict[str, Any], names: dict[str, str], loss: Loss
+) -> None:
     found: list[Any] = []
     declarations = []
     for tool in conversation.tools or ():
@@ -318,7 +346,13 @@ def _merged(held: list[GeminiPart], more: list[GeminiPart]) -> list[GeminiPart]:
     for part in more:
         last = held[-1] if held else None
         plain_text = part.text is not None and part.thought_signature is None and part.function_call is None
-        if plain_text and last is not None and last.text is not None and last.thought_signature is None and last.thought == part.thought:
+        if (
+            plain_text
+            and last is not None
+            and last.text is not None
+            and last.thought_signature is None
+            and last.thought == part.thought
+        ):
             last.text += part.text or ""
         else:
             held.append(part)
@@ -345,7 +379,11 @@ def _candidate(candidate: Candidate, context: ReplyContext) -> Choice:
     finish = FROM_GEMINI.get(word, "stop")
     if calls and finish == "stop":
         finish = "tool_calls"
-    if word in GEMINI_MALFORMED and candidate.finish_message and not any(type(part) is Text and part.text for part in parts):
+    if (
+        word in GEMINI_MALFORMED
+        and candidate.finish_message
+        and not any(type(part) is Text and part.text for part in parts)
+    ):
         parts.append(Text(candidate.finish_message))
     if candidate.grounding_metadata is not None:
         _ground(parts, candidate.grounding_metadata)

@@ -174,7 +174,9 @@ class ContentWriter:
         if name is None:
             if not self.own:
                 param = f"{message_place(self.conversation, message.index)}.tool_call_id"
-                raise InvalidRequest(f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value")
+                raise InvalidRequest(
+                    f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value"
+                )
             name = result.name
         response: dict[str, Any] = {"name": name, "response": _object(result), "id": result.id}
         media = [self._media(part, message) for part in result.parts or () if type(part) is Media]

@@ -58,7 +58,9 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
     """The request for Ollama; `stream` is always said, because its default is true. Raises `InvalidRequest`."""
     loss = Loss(conversation, target.strict)
     if conversation.n is not None and conversation.n > 1:
-        raise refuse(conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value")
+        raise refuse(
+            conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value"
+        )
     body: dict[str, Any] = {
         "model": target.model,
         "messages": _Writer(conversation, target, loss).messages(),
@@ -114,7 +116,12 @@ def _drops(conversation: Conversation, loss: Loss) -> None:
         if given(getattr(conversation, name)):
             loss.drop(name)
     if any(word.lower() == "audio" for word in conversation.modalities or ()) or given(conversation.audio):
-        raise refuse(conversation, "modalities", "The provider that serves this model does not answer in audio.", "unsupported_value")
+        raise refuse(
+            conversation,
+            "modalities",
+            "The provider that serves this model does not answer in audio.",
+            "unsupported_value",
+        )
     for name in conversation.extensions or ():
         loss.drop_named(name)
 
@@ -187,7 +194,9 @@ class _Writer:
         name = self.names.get(result.id)
         if name is None:
             param = f"{message_place(self.conversation, message.index)}.tool_call_id"
-            raise InvalidRequest(f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value")
+            raise InvalidRequest(
+                f"'{param}' answers no tool call of the messages before it.", param=param, code="invalid_value"
+            )
         texts, images = [result.text] if result.text else [], list[str]()
         for part in result.parts or ():
             if type(part) is Text and not result.text:
@@ -195,7 +204,12 @@ class _Writer:
             elif type(part) is Media:
                 self._media(part, message, texts, images)
         text = "\n".join(texts) if texts else object_text(result.value) if given(result.value) else ""
-        item: dict[str, Any] = {"role": "tool", "content": f"Error: {text}" if result.is_error else text, "tool_name": name, "tool_call_id": result.id}
+        item: dict[str, Any] = {
+            "role": "tool",
+            "content": f"Error: {text}" if result.is_error else text,
+            "tool_name": name,
+            "tool_call_id": result.id,
+        }
         if images:
             item["images"] = images
         self.found.append(item)

@@ -159,7 +159,9 @@ def _account(conversation: Conversation, loss: Loss, body: dict[str, Any], quirk
             loss.drop_named(name)
 
 
-SHARED_WITH_RESPONSES = frozenset({"store", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"})
+SHARED_WITH_RESPONSES = frozenset(
+    {"store", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "moderation"}
+)
 
 
 def effort_of(conversation: Conversation) -> str | None:
@@ -213,12 +215,24 @@ def check_choice(conversation: Conversation, choice: ToolChoice) -> None:
     """Refuse a choice among tools that are not there (§3)."""
     names = {tool.name for tool in conversation.tools or ()}
     if choice.mode == "required" and not names and not conversation.server_tools:
-        raise refuse(conversation, "tool_choice", "'tool_choice' forces a tool call, but there are no tools.", "invalid_value")
+        raise refuse(
+            conversation, "tool_choice", "'tool_choice' forces a tool call, but there are no tools.", "invalid_value"
+        )
     if choice.mode == "tool" and choice.name not in names:
-        raise refuse(conversation, "tool_choice", f"'tool_choice' names '{choice.name}', which is not among the tools.", "invalid_value")
+        raise refuse(
+            conversation,
+            "tool_choice",
+            f"'tool_choice' names '{choice.name}', which is not among the tools.",
+            "invalid_value",
+        )
     for name in choice.allowed or ():
         if name not in names:
-            raise refuse(conversation, "tool_choice", f"'tool_choice' allows '{name}', which is not among the tools.", "invalid_value")
+            raise refuse(
+                conversation,
+                "tool_choice",
+                f"'tool_choice' allows '{name}', which is not among the tools.",
+                "invalid_value",
+            )
 
 
 def encode_output(output: OutputFormat) -> dict[str, Any]:
@@ -297,7 +311,9 @@ class _MessageWriter:
         if result.is_error:
             text = f"Error: {text}"
         if not result.id:
-            raise refuse(self.conversation, "messages", "A tool result does not say which call it answers.", "invalid_value")
+            raise refuse(
+                self.conversation, "messages", "A tool result does not say which call it answers.", "invalid_value"
+            )
         item: dict[str, Any] = {"role": "tool", "tool_call_id": self.tool_id(result.id), "content": text}
         if result.parts and self.own and not pictures:
             item["content"] = self._content(message, list(result.parts))
@@ -338,16 +354,29 @@ class _MessageWriter:
     def _media(self, message: Message, part: Media) -> dict[str, Any]:
         if part.kind == "image":
             if part.file_id is not None:
-                raise refuse_part(self.conversation, message.index, part.index, "An uploaded image cannot be passed on to this provider.")
+                raise refuse_part(
+                    self.conversation,
+                    message.index,
+                    part.index,
+                    "An uploaded image cannot be passed on to this provider.",
+                )
             image: dict[str, Any] = {"url": part.url or data_url(part)}
             if part.detail is not None:
                 image["detail"] = part.detail
             return {"type": "image_url", "image_url": image}
         if part.kind == "audio" and part.data is not None:
-            return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.media_type.partition("/")[2]}}
+            return {
+                "type": "input_audio",
+                "input_audio": {"data": part.data, "format": part.media_type.partition("/")[2]},
+            }
         if part.kind == "document":
             return self._document(message, part)
-        raise refuse_part(self.conversation, message.index, part.index, f"Content of type '{part.media_type or part.kind}' cannot be passed on to this provider.")
+        raise refuse_part(
+            self.conversation,
+            message.index,
+            part.index,
+            f"Content of type '{part.media_type or part.kind}' cannot be passed on to this provider.",
+        )
 
     def _document(self, message: Message, part: Media) -> dict[str, Any]:
         if part.text is not None:
@@ -356,7 +385,10 @@ class _MessageWriter:
             file: dict[str, Any] = {"file_id": part.file_id}
         elif part.data is not None:
             suffix = part.media_type.partition("/")[2] or "pdf"
-            file = {"filename": part.name or f"document.{'txt' if suffix == 'plain' else suffix}", "file_data": data_url(part)}
+            file = {
+                "filename": part.name or f"document.{'txt' if suffix == 'plain' else suffix}",
+                "file_data": data_url(part),
+            }
             if part.name is None and self.own:
                 del file["filename"]
         elif part.url is not None and self.own:
@@ -364,7 +396,12 @@ class _MessageWriter:
                 return {"type": "document_url", "document_url": part.url}
             file = {"filename": part.name or "document.pdf", "file_data": part.url}
         else:
-            raise refuse_part(self.conversation, message.index, part.index, "A document behind a URL or an upload cannot be passed on to this provider.")
+            raise refuse_part(
+                self.conversation,
+                message.index,
+                part.index,
+                "A document behind a URL or an upload cannot be passed on to this provider.",
+            )
         return {"type": "file", "file": file}
 
     def _assistant(self, message: Message) -> None:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 PATH = "/responses"
 _MIN_OUTPUT = 16
 _USER_LENGTH = 64
+_CALL_ID_LENGTH = 64
 _EMPTY = {"type": "object", "properties": {}}
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(ResponsesReply)
@@ -59,9 +60,16 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
     if writer.instructions:
         body["instructions"] = "\n".join(writer.instructions)
     if conversation.n is not None and conversation.n > 1:
-        raise refuse(conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value")
+        raise refuse(
+            conversation, "n", "The provider that serves this model gives one answer per request.", "unsupported_value"
+        )
     if any(word.lower() == "audio" for word in conversation.modalities or ()) or given(conversation.audio):
-        raise refuse(conversation, "modalities", "The provider that serves this model does not answer in audio.", "unsupported_value")
+        raise refuse(
+            conversation,
+            "modalities",
+            "The provider that serves this model does not answer in audio.",
+            "unsupported_value",
+        )
     _tools(conversation, body, context, loss)
     _options(conversation, body, loss)
     include = []
@@ -69,13 +77,13 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
         include.append(LOGPROBS)
         if conversation.top_logprobs is not None:
             body["top_logprobs"] = conversation.top_logprobs
+    if conversation.wants_encrypted:
+        include.append(ENCRYPTED)
     if not own:
         # Nothing is stored for a client that could not refer to it; so the thoughts must come along.
         body["store"] = False
         include.append(ENCRYPTED)
     _extensions(conversation, body, include, loss)
-    if own and conversation.thinking is not None and ENCRYPTED not in include and "store" in body:
-        include.append(ENCRYPTED)
     if include:
         body["include"] = include
     if conversation.stream:
@@ -242,7 +250,12 @@ class _ItemWriter:
             elif type(part) is ToolCall:
                 close()
                 name = fit_tool_name(part.name, gemini=False) if self.conversation.source == "gemini" else part.name
-                call = {"type": "function_call", "call_id": short_tool_id(part.id), "name": name, "arguments": part.arguments}
+                call = {
+                    "type": "function_call",
+                    "call_id": short_tool_id(part.id, _CALL_ID_LENGTH),
+                    "name": name,
+                    "arguments": part.arguments,
+                }
                 self.found.append(call)
             elif type(part) is Reasoning:
                 close()
@@ -254,7 +267,12 @@ class _ItemWriter:
                 text = self.loss.leave_out(self.conversation, message.index, part)
                 content += [{"type": "output_text", "text": text, "annotations": []}] if text else []
             elif type(part) is Media:
-                raise refuse_part(self.conversation, message.index, part.index, "An assistant message cannot hold media for this provider.")
+                raise refuse_part(
+                    self.conversation,
+                    message.index,
+                    part.index,
+                    "An assistant message cannot hold media for this provider.",
+                )
         close()
         for name in message.extensions or ():
             if name not in ("reasoning_details", "prefix"):
@@ -286,7 +304,9 @@ class _ItemWriter:
             output = bytes(result.value).decode()
         if result.is_error and isinstance(output, str):
             output = f"Error: {output}"
-        self.found.append({"type": "function_call_output", "call_id": short_tool_id(result.id), "output": output})
+        self.found.append(
+            {"type": "function_call_output", "call_id": short_tool_id(result.id, _CALL_ID_LENGTH), "output": output}
+        )
 
     def _media(self, part: Media, message: Message) -> dict[str, Any]:
         foreign_file = part.file_id is not None and self.conversation.source not in ("chat", "responses")
@@ -299,7 +319,10 @@ class _ItemWriter:
             item["detail"] = part.detail or "auto"
             return item
         if part.kind == "audio" and part.data is not None:
-            return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.media_type.partition("/")[2]}}
+            return {
+                "type": "input_audio",
+                "input_audio": {"data": part.data, "format": part.media_type.partition("/")[2]},
+            }
         if part.kind == "document" and not foreign_file:
             if part.text is not None:
                 return {"type": "input_text", "text": part.text}
@@ -359,7 +382,9 @@ def decode_items(items: list[Raw], context: ReplyContext) -> list[Part]:
         elif kind == "function_call":
             item = read_reply(_item, raw)
             name = item.name or ""
-            parts.append(ToolCall(item.call_id or item.id or "", context.tool_names.get(name, name), item.arguments or "{}"))
+            parts.append(
+                ToolCall(item.call_id or item.id or "", context.tool_names.get(name, name), item.arguments or "{}")
+            )
         elif kind == "reasoning":
             parts.append(thought_of(read_reply(_item, raw)))
         else:
