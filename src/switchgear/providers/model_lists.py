@@ -16,7 +16,7 @@ _METHODS = ["generateContent", "streamGenerateContent", "countTokens"]
 
 
 class ListedModel(Struct, frozen=True):
-    """A model as clients see it. created: unix seconds. Limits in tokens, 0 when unknown. embeds: an embedding model."""
+    """A model as clients see it. created: unix seconds. Limits in tokens, 0: unknown. embeds: an embedding model."""
 
     name: str
     owner: str = "switchgear"

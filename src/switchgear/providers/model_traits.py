@@ -77,7 +77,7 @@ _TABLE: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (r"gemini-2\.5", {"gemini_thinking": "budget", "wants_signature": False, "image_urls": False}),
-    # OpenAI. o1-mini and o1-preview reject the system role and know no developer role either; they are gone from the API.
+    # OpenAI
     (r"(o[1-9]|gpt-5)", {"max_tokens_field": "max_completion_tokens", "system_role": "developer"}),
     (r"(gpt-4|gpt-3\.5|chatgpt)", {"max_tokens_field": "max_completion_tokens"}),
 )
@@ -87,7 +87,7 @@ _DEFAULT = ModelTraits()
 
 @lru_cache(maxsize=1024)
 def traits_of(model: str) -> ModelTraits:
-    """The traits of a model by its name at the provider; a vendor prefix (`anthropic/`, `models/`, `us.`) is looked past."""
+    """The traits of a model by its name at the provider; vendor prefixes (`anthropic/`, `us.`) are looked past."""
     name = model.lower().rpartition("/")[2]
     for pattern, traits in _ROWS:
         if pattern.match(name) or (name.startswith(("us.", "eu.", "anthropic.")) and pattern.search(name)):

@@ -1,4 +1,4 @@
-"""Names of what OpenAI-like upstreams need done to requests and replies; provider rows refer to them (TRANSLATION §6, §10, §21)."""
+"""What OpenAI-like upstreams need done, by name; provider rows refer to it (TRANSLATION §6, §10, §21)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPLY_QUIRKS = (
     "missing_id",  # no completion id
 )
 REQUEST_QUIRKS = (
-    "forbids_unknown",  # 422 on unknown fields, `random_seed`, tool_choice `any`, max_tokens only, 9-character ids: Mistral
+    "forbids_unknown",  # 422 on unknown fields, `random_seed`, `any`, max_tokens, 9-character ids: Mistral
     "no_names",  # 400 on messages[].name, logprobs, logit_bias: Groq
     "replays_reasoning_content",  # takes `reasoning_content` back in assistant messages
     "replays_reasoning",  # takes `reasoning` back in assistant messages

@@ -1,4 +1,4 @@
-"""JSON Schema, adapted to what an upstream takes: Anthropic's structured outputs, Gemini's OpenAPI subset (TRANSLATION §3, §4)."""
+"""JSON Schema for Anthropic's structured outputs and for Gemini's OpenAPI subset (TRANSLATION §3, §4)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from switchgear.providers.reading import given, plain
 EMPTY_OBJECT: dict[str, Any] = {"type": "object", "properties": {}}
 _ANTHROPIC_UNKNOWN = frozenset(
     {
-        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "maxItems",
-        "uniqueItems", "minProperties", "maxProperties", "patternProperties", "if", "then", "else", "not",
+        "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
+        "maxItems", "uniqueItems", "minProperties", "maxProperties", "patternProperties", "if", "then", "else", "not",
     }
 )  # fmt: skip
 _NAMED_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
@@ -64,11 +64,8 @@ def object_schema(raw: Raw) -> Any:
     """A tool's input schema where `type: object` is required; absent and `{}` become an object without properties."""
     if not given(raw):
         return EMPTY_OBJECT
-    head = bytes(memoryview(raw)[:256])
-    if b'"type":"object"' in head or b'"type": "object"' in head:
-        # It may stand in a property and not at the top; only a look at the keys tells.
-        if head.lstrip().startswith((b'{"type":"object"', b'{"type": "object"')):
-            return raw
+    if bytes(memoryview(raw)[:20]).startswith((b'{"type":"object"', b'{"type": "object"')):
+        return raw
     schema = plain(raw)
     if not isinstance(schema, dict) or not schema:
         return EMPTY_OBJECT
@@ -76,7 +73,7 @@ def object_schema(raw: Raw) -> Any:
 
 
 def openapi_schema(raw: Raw) -> Any:
-    """The OpenAPI 3.0 subset that older Gemini models take; references are inlined, unions with null become nullable."""
+    """The OpenAPI 3.0 subset that older Gemini models take; references inlined, unions with null made nullable."""
     schema = plain(raw)
     definitions = schema.get("$defs") or schema.get("definitions") or {} if isinstance(schema, dict) else {}
     return _openapi(schema, definitions, 0)

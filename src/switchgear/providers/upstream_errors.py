@@ -23,7 +23,7 @@ from switchgear.wire.conversation import UpstreamFault
 _MAX_TEXT = 500
 _MAX_RETRY_S = 86_400.0
 _CONTEXT = re.compile(
-    r"prompt is too long|maximum context length|input token count .* exceeds|context[_ ]length[_ ]exceeded|context window",
+    r"prompt is too long|maximum context length|input token count .* exceeds|context_length_exceeded|context window",
     re.I,
 )
 _BAD_KEY = re.compile(r"api[_ ]key[_ ]invalid|api key not valid|incorrect api key|invalid api key", re.I)

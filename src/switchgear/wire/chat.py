@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions on the wire, as clients send it and as OpenAI-like upstreams answer (TRANSLATION §1, §2, §6)."""
+"""OpenAI Chat Completions on the wire, both directions (TRANSLATION §1, §2, §6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FileRef(Struct, gc=False):
 
 
 class ContentPart(Struct):
-    """Any content part; `type` says which fields count. thinking, closed, signature: Mistral's and litellm's extensions."""
+    """Any content part; `type` says which fields count. thinking, signature, data: extensions of other vendors."""
 
     type: str = ""
     text: str | None = None
@@ -222,7 +222,7 @@ class ChatUsage(Struct, gc=False):
 
 
 class ReplyChoice(Struct):
-    """One choice. `finish_reason` is missing, null, "" or a word; `message` is missing when Azure's filter struck (§6)."""
+    """One choice. `message` is missing when Azure's filter struck (§6)."""
 
     index: int | None = None
     message: ChatMessage | None = None

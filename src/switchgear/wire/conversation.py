@@ -104,7 +104,7 @@ class ToolResult(Struct):
 
 
 class Reasoning(Struct):
-    """What the model thought. text may be empty (redacted, or a signature that belongs to the turn and not to a thought).
+    """What the model thought. text is empty when redacted, or where the signature is the turn's and no thought's.
 
     redacted: the signature's value is the thought itself, encrypted. id: the Responses item's.
     vendor: who thought it, "" when not told (a bare `reasoning_content`).
@@ -273,7 +273,7 @@ class Choice(Struct):
 
 
 class Answer(Struct):
-    """A complete reply. created: unix seconds. usage None: the upstream told nothing. extensions: chat's own extra fields."""
+    """A complete reply. created: unix seconds. usage None: the upstream told nothing. extensions: chat's own."""
 
     id: str
     model: str

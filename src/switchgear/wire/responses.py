@@ -16,7 +16,7 @@ class ItemAnnotation(Struct, gc=False):
 
 
 class ItemPart(Struct):
-    """A content part: input_text, output_text, input_image, input_file, input_audio, refusal, reasoning_text, summary_text."""
+    """A content part of any type: `type` says which fields count."""
 
     type: str = ""
     text: str | None = None

@@ -285,7 +285,7 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
 
 
 def encode_blocks(parts: list[Part]) -> list[Any]:
-    """Content blocks: thinking first, then text and calls in their order (§14.2). Foreign signatures are marked as such."""
+    """Content blocks: thinking first, then text and calls in their order (§14.2)."""
     if any(type(part) is ToolCall and part.signature is not None for part in parts):
         parts = with_turn_signature(parts)
     blocks: list[Any] = []
@@ -332,7 +332,7 @@ def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     cached = min(usage.cached_tokens or 0, usage.input_tokens)  # some count more than there was
-    written = usage.cache_write_tokens or 0
+    written = min(usage.cache_write_tokens or 0, usage.input_tokens - cached)
     body: dict[str, Any] = {
         "input_tokens": max(usage.input_tokens - cached - written, 0),
         "cache_creation_input_tokens": written,

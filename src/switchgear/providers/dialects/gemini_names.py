@@ -12,14 +12,15 @@ from typing import Any
 import msgspec
 
 _NAMES = (
-    "system_instruction", "generation_config", "tool_config", "safety_settings", "cached_content", "inline_data", "file_data",
-    "mime_type", "file_uri", "display_name", "function_call", "function_response", "thought_signature", "executable_code",
-    "code_execution_result", "tool_call", "tool_response", "video_metadata", "media_resolution", "function_declarations",
-    "parameters_json_schema", "google_search", "google_search_retrieval", "code_execution", "url_context",
-    "function_calling_config", "allowed_function_names", "include_server_side_tool_invocations", "top_p", "top_k",
-    "candidate_count", "max_output_tokens", "stop_sequences", "presence_penalty", "frequency_penalty", "response_mime_type",
-    "response_schema", "response_json_schema", "response_modalities", "response_logprobs", "thinking_config",
-    "include_thoughts", "thinking_budget", "thinking_level", "speech_config", "output_dimensionality", "task_type",
+    "system_instruction", "generation_config", "tool_config", "safety_settings", "cached_content", "inline_data",
+    "file_data", "mime_type", "file_uri", "display_name", "function_call", "function_response", "thought_signature",
+    "executable_code", "code_execution_result", "tool_call", "tool_response", "video_metadata", "media_resolution",
+    "function_declarations", "parameters_json_schema", "google_search", "google_search_retrieval", "code_execution",
+    "url_context", "function_calling_config", "allowed_function_names", "include_server_side_tool_invocations",
+    "top_p", "top_k", "candidate_count", "max_output_tokens", "stop_sequences", "presence_penalty",
+    "frequency_penalty", "response_mime_type", "response_schema", "response_json_schema", "response_modalities",
+    "response_logprobs", "thinking_config", "include_thoughts", "thinking_budget", "thinking_level", "speech_config",
+    "output_dimensionality", "task_type",
 )  # fmt: skip
 _SNAKE = re.compile(rb'"(?:' + "|".join(_NAMES).encode() + rb')"\s*:')
 _USERS = frozenset(

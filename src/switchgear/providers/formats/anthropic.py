@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Raw
 
-from switchgear.errors import UpstreamProtocolError, UpstreamRejected
 from switchgear.providers.dialects.chat import WEB_SEARCH
-from switchgear.providers.finish import FROM_ANTHROPIC
+from switchgear.providers.formats.anthropic_reply import decode_blocks, decode_error, decode_response, decode_usage
 from switchgear.providers.formats.anthropic_turns import TurnWriter
 from switchgear.providers.formats.openai_chat import check_choice
-from switchgear.providers.identifiers import fit_tool_name, new_id
+from switchgear.providers.identifiers import fit_tool_name
 from switchgear.providers.loss import Loss, refuse
-from switchgear.providers.reading import given, object_text, read_reply
+from switchgear.providers.reading import given
 from switchgear.providers.schemas import anthropic_output_schema, object_schema
-from switchgear.providers.upstream_errors import read_fault
-from switchgear.wire.anthropic import AnthropicUsage, Block, BlockCitation, MessagesReply
+from switchgear.wire.anthropic import Block, BlockCitation, MessagesReply
 from switchgear.wire.conversation import (
-    Answer,
-    Choice,
-    Citation,
     Encoded,
-    Foreign,
-    Reasoning,
-    Refusal,
     ReplyContext,
-    Signature,
-    Text,
-    TokenUsage,
-    ToolCall,
 )
 
 if TYPE_CHECKING:
     from switchgear.providers.model_traits import TargetModel
-    from switchgear.wire.conversation import Conversation, Part, Thinking, Tool, UpstreamFault
+    from switchgear.wire.conversation import Conversation, Thinking, Tool
+
+
+__all__ = ["decode_blocks", "decode_error", "decode_response", "decode_usage", "encode_request"]
 
 PATH = "/v1/messages"
 JSON_TOOL = "json_tool_call"
@@ -143,9 +133,9 @@ def _choice(
         if single and tools:
             body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
         return False
-    if conversation.source != "anthropic" or choice.mode in ("required", "tool"):
-        if not (conversation.source == "anthropic" and conversation.server_tools):
-            check_choice(conversation, choice)
+    own = conversation.source == "anthropic"
+    if not own or (choice.mode in ("required", "tool") and not conversation.server_tools):
+        check_choice(conversation, choice)
     if not tools:
         loss.drop("tool_choice")
         return False
@@ -244,7 +234,7 @@ def _own_thinking(thinking: Thinking, target: TargetModel, body: dict[str, Any])
 def _budget(
     conversation: Conversation, thinking: Thinking, target: TargetModel, body: dict[str, Any], loss: Loss
 ) -> bool:
-    """A budget is at least 1024 and below max_tokens: raise max_tokens if it is ours, else lower the budget, else none."""
+    """A budget is at least 1024 and below max_tokens: raise ours, else lower the budget, else none."""
     wanted = (
         thinking.budget
         if thinking.budget is not None and thinking.budget > 0
@@ -314,90 +304,3 @@ def _account(conversation: Conversation, body: dict[str, Any], loss: Loss) -> No
             body[name] = value
         else:
             loss.drop_named(name)
-
-
-def decode_response(body: bytes, context: ReplyContext | None = None) -> Answer:
-    """Read an answer. Raises `UpstreamRejected` for an error object in a 200, `UpstreamProtocolError` for no answer."""
-    reply = read_reply(_decoder, body)
-    if given(reply.error):
-        raise UpstreamRejected(502, [], body)
-    if reply.content is None:
-        raise UpstreamProtocolError("The upstream's answer has no content.")
-    parts = decode_blocks(reply.content, context or ReplyContext())
-    reason = reply.stop_reason
-    finish = FROM_ANTHROPIC.get(reason, "stop") if reason else "error"
-    calls = any(type(part) is ToolCall for part in parts)
-    if finish == "tool_calls" and not calls:
-        finish = "stop"
-    if reason == "refusal" and reply.stop_details is not None and reply.stop_details.explanation:
-        parts.append(Refusal(reply.stop_details.explanation))
-    choice = Choice(parts, finish, provider_finish=reason or "", stop_sequence=reply.stop_sequence)
-    usage = reply.usage
-    return Answer(
-        id=reply.id or new_id("msg_"),
-        model=reply.model or "",
-        created=int(time.time()),
-        choices=[choice],
-        usage=decode_usage(usage) if usage is not None else None,
-        service_tier=_TIERS.get(usage.service_tier or "") if usage is not None else None,
-    )
-
-
-_TIERS = {"standard": "default", "priority": "priority"}
-
-
-def decode_blocks(blocks: list[Raw], context: ReplyContext) -> list[Part]:
-    """Content blocks as parts; a block that only Anthropic understands stays whole."""
-    parts: list[Part] = []
-    length = 0
-    for raw in blocks:
-        block = read_reply(_block, raw)
-        kind = block.type
-        if kind == "text":
-            text = block.text or ""
-            citations = _cited(block.citations, length, length + len(text)) if given(block.citations) else None
-            length += len(text)
-            parts.append(Text(text, citations))
-        elif kind == "tool_use":
-            if context.json_tool and block.name == context.json_tool:
-                parts.append(Text(object_text(block.input)))
-            else:
-                name = block.name or ""
-                parts.append(
-                    ToolCall(block.id or new_id("toolu_"), context.tool_names.get(name, name), object_text(block.input))
-                )
-        elif kind == "thinking":
-            signature = Signature("anthropic", block.signature) if block.signature else None
-            parts.append(Reasoning(block.thinking or "", signature, vendor="anthropic"))
-        elif kind == "redacted_thinking":
-            parts.append(
-                Reasoning(signature=Signature("anthropic", block.data or ""), redacted=True, vendor="anthropic")
-            )
-        else:
-            parts.append(Foreign("anthropic", kind, raw))
-    return parts
-
-
-def _cited(raw: Raw, start: int, end: int) -> list[Citation]:
-    found = []
-    for item in read_reply(_citations, raw):
-        cited = read_reply(_citation, item)
-        title = cited.title or cited.document_title or ""
-        found.append(Citation(cited.url or "", title, start, end, cited.cited_text or "", "anthropic", item))
-    return found
-
-
-def decode_usage(usage: AnthropicUsage) -> TokenUsage:
-    """Token counts: Anthropic's input_tokens leave out what was read from and written to the cache (§12)."""
-    cached, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
-    prompt = (usage.input_tokens or 0) + (cached or 0) + (written or 0)
-    output = usage.output_tokens or 0
-    details = usage.output_tokens_details
-    return TokenUsage(
-        prompt, output, prompt + output, cached, written, details.thinking_tokens if details is not None else None
-    )
-
-
-def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:
-    """What an error answer says, in the one form that all formats share."""
-    return read_fault(status, headers, body)

@@ -79,11 +79,12 @@ class TurnWriter:
 
     def _in_place(self, message: Message) -> None:
         """A system message that an Anthropic client put among the turns (newest API)."""
-        blocks = [
-            self._text(part, ABSENT) if type(part) is Text else part.payload
-            for part in message.parts
-            if type(part) in (Text, Foreign)
-        ]  # type: ignore[union-attr]  # filtered by type
+        blocks: list[Any] = []
+        for part in message.parts:
+            if type(part) is Text:
+                blocks.append(self._text(part, ABSENT))
+            elif type(part) is Foreign:
+                blocks.append(part.payload)
         self.turns.append({"role": "system", "content": blocks})
 
     def _text(self, part: Text, cache: Raw) -> dict[str, Any]:
