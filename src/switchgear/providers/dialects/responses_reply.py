@@ -142,7 +142,7 @@ def encode_items(parts: list[Part], status: str = "completed", logprobs: Raw | N
     message: dict[str, Any] | None = None
     for part in parts:
         if type(part) is Reasoning:
-            (thoughts if message is None and not rest else rest).append(_reasoning_item(part))
+            (thoughts if part.vendor != "openai" or not rest else rest).append(_reasoning_item(part))
         elif type(part) is Text or type(part) is Refusal:
             if message is None:
                 message = {

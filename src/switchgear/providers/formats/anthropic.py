@@ -248,8 +248,20 @@ def _budget(
         if budget < _MIN_BUDGET:
             loss.drop("thinking")
             return False
+    if _loop_without_thought(body["messages"]):
+        # The turn came from another vendor: with a budget on, the API wants its thought first. Without one it goes on.
+        loss.drop("thinking")
+        return False
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     return True
+
+
+def _loop_without_thought(turns: list[dict[str, Any]]) -> bool:
+    """Whether tool results are being handed back for a turn that does not begin with its thought (§2.4)."""
+    if len(turns) < 2 or turns[-1]["content"][0].get("type") != "tool_result":
+        return False
+    first = turns[-2]["content"][0]
+    return type(first) is dict and first.get("type") not in ("thinking", "redacted_thinking")
 
 
 def _sampling(conversation: Conversation, target: TargetModel, body: dict[str, Any], thinks: bool, loss: Loss) -> None:

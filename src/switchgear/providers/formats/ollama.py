@@ -83,7 +83,8 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
 
 def _tools(conversation: Conversation, body: dict[str, Any], loss: Loss) -> None:
     if conversation.server_tools:
-        raise refuse(conversation, "server_tools", "The provider that serves this model runs no tools of its own.")
+        field = "web_search" if conversation.source == "chat" else "server_tools"
+        raise refuse(conversation, field, "The provider that serves this model runs no tools of its own.")
     choice = conversation.tool_choice
     allowed = choice.allowed if choice is not None else None
     if choice is not None:

@@ -455,17 +455,25 @@ class _MessageWriter:
         elif "replays_reasoning_details" in self.quirks and thoughts:
             details = [_detail(thought, index) for index, thought in enumerate(thoughts)]
             item["reasoning_details"] = details
-        elif self.own and any(thought.signature for thought in thoughts):
-            item["thinking_blocks"] = [
-                {"type": "redacted_thinking", "data": pack(thought, "chat")}
-                if thought.redacted
-                else {"type": "thinking", "thinking": thought.text, "signature": pack(thought, "chat")}
-                for thought in thoughts
-            ]
+        elif self.own:
+            signed = [_block(thought) for thought in thoughts if _is_anthropic(thought)]
+            if signed:  # other vendors' proofs mean nothing there
+                item["thinking_blocks"] = signed
         if text and ("replays_reasoning" in self.quirks):
             item["reasoning"] = text
         elif text and (self.own or "replays_reasoning_content" in self.quirks):
             item["reasoning_content"] = text
+
+
+def _is_anthropic(thought: Reasoning) -> bool:
+    return thought.signature is not None and thought.signature.vendor == "anthropic"
+
+
+def _block(thought: Reasoning) -> dict[str, Any]:
+    token = pack(thought, "chat")
+    if thought.redacted:
+        return {"type": "redacted_thinking", "data": token}
+    return {"type": "thinking", "thinking": thought.text, "signature": token}
 
 
 _DETAIL_FORMATS = {"anthropic": "anthropic-claude-v1", "gemini": "google-gemini-v1", "openai": "openai-responses-v1"}
