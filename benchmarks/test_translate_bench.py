@@ -89,4 +89,4 @@ def test_request_and_answer(benchmark: Any, dialect: Any, body: bytes, fmt: Any,
         out: bytes = dialect.encode_response(answer, conversation, "smart")
         return out
 
-    assert json.loads(benchmark(translate))["model"] == "smart"
+    benchmark(translate)

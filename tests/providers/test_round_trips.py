@@ -128,8 +128,8 @@ def test_anything_is_decoded_or_refused(dialect: str, value: Any) -> None:
         for fmt in FORMATS.values():
             try:
                 json.loads(fmt.encode_request(conversation, target_model("m")).body)
-            except InvalidRequest as error:
-                assert error.message
+            except InvalidRequest:
+                continue
 
 
 @given(st.text(max_size=60), st.text(max_size=60))

@@ -20,23 +20,20 @@ from switchgear.providers.dialects.chat_reply import (
     encode_response,
     encode_usage,
 )
+from switchgear.providers.dialects.chat_tools import WEB_SEARCH, read_output, read_tools
 from switchgear.providers.reading import given, read_request, unknown_fields
 from switchgear.providers.signatures import unpack
-from switchgear.wire.chat import ChatMessage, ChatRequest, ChatTool, ChatToolChoice, ContentPart, FunctionCall, Named
+from switchgear.wire.chat import ChatMessage, ChatRequest, ContentPart, FunctionCall
 from switchgear.wire.conversation import (
     Conversation,
     Media,
     Message,
-    OutputFormat,
     Reasoning,
     Refusal,
-    ServerTool,
     Signature,
     Text,
     Thinking,
-    Tool,
     ToolCall,
-    ToolChoice,
     ToolResult,
 )
 
@@ -44,14 +41,21 @@ if TYPE_CHECKING:
     from switchgear.wire.conversation import Part
 
 
-__all__ = ["SERVICE_TIERS", "decode_request", "encode_error", "encode_message", "encode_response", "encode_usage"]
+__all__ = [
+    "SERVICE_TIERS",
+    "WEB_SEARCH",
+    "decode_request",
+    "encode_error",
+    "encode_message",
+    "encode_response",
+    "encode_usage",
+]
 
 _decoder = msgspec.json.Decoder(ChatRequest)
 _KNOWN = frozenset(ChatRequest.__struct_fields__)
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _encode = msgspec.json.Encoder().encode
 _text_json = msgspec.json.Decoder(str)
-WEB_SEARCH = "web_search"
 
 
 def decode_request(body: bytes, model: str = "") -> Conversation:
@@ -73,9 +77,9 @@ def decode_request(body: bytes, model: str = "") -> Conversation:
     if request.stream_options is not None:
         conversation.include_usage = request.stream_options.include_usage is True
     _sampling(request, conversation)
-    _tools(request, conversation)
+    read_tools(request, conversation)
     if request.response_format is not None:
-        conversation.output = _output(request)
+        conversation.output = read_output(request)
     if request.reasoning_effort is not None:
         conversation.thinking = Thinking(effort=request.reasoning_effort)
     conversation.extensions = unknown_fields(body, _KNOWN)
@@ -338,82 +342,4 @@ def _file(item: ContentPart, place: str, position: int) -> Media:
         return Media("document", file_id=file.file_id, name=file.filename, index=position)
     raise InvalidRequest(
         "A file part needs 'file_data' or 'file_id'.", param=f"{place}.file", code="missing_required_parameter"
-    )
-
-
-def _tools(request: ChatRequest, conversation: Conversation) -> None:
-    if request.tools:
-        conversation.tools = [_tool(tool, position) for position, tool in enumerate(request.tools)]
-    elif request.functions:
-        conversation.legacy_functions = True
-        conversation.tools = [Tool(f.name, f.description, f.parameters, f.strict) for f in request.functions]
-    if conversation.tools is not None and len({tool.name for tool in conversation.tools}) < len(conversation.tools):
-        raise InvalidRequest("Tool names must be unique.", param="tools", code="invalid_value")
-    if given(request.web_search_options):
-        conversation.server_tools = [ServerTool(WEB_SEARCH, "chat", request.web_search_options)]
-    conversation.parallel_tool_calls = request.parallel_tool_calls
-    choice = request.tool_choice
-    if choice is not None:
-        conversation.tool_choice = _choice(choice)
-    elif conversation.legacy_functions and request.function_call is not None:
-        call = request.function_call
-        conversation.tool_choice = _choice(call) if isinstance(call, str) else ToolChoice("tool", call.name)
-
-
-def _tool(tool: ChatTool, position: int) -> Tool:
-    function = tool.function
-    if tool.type != "function":
-        raise InvalidRequest(
-            f"Tools of type '{tool.type[:64]}' cannot be translated for this model's provider.",
-            param=f"tools[{position}].type",
-            code="unsupported_value",
-        )
-    if function is None:
-        param = f"tools[{position}].function"
-        raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
-    made = Tool(function.name, function.description, function.parameters, function.strict)
-    if given(tool.cache_control):
-        made.cache = tool.cache_control
-    return made
-
-
-def _choice(choice: str | ChatToolChoice) -> ToolChoice:
-    if isinstance(choice, str):
-        if choice in ("auto", "none"):
-            return ToolChoice(choice)  # type: ignore[arg-type]  # just compared
-        if choice in ("required", "any"):
-            return ToolChoice("required")
-        raise InvalidRequest(
-            f"Invalid value: '{choice[:64]}'. Supported values are: 'none', 'auto', and 'required'.",
-            param="tool_choice",
-            code="invalid_value",
-        )
-    if choice.type == "allowed_tools" and choice.allowed_tools is not None:
-        names = [tool.function.name for tool in choice.allowed_tools.tools if tool.function is not None]
-        return ToolChoice("required" if choice.allowed_tools.mode == "required" else "auto", allowed=names)
-    function = choice.function or (Named(choice.name) if choice.name else None)
-    if choice.type != "function" or function is None:
-        raise InvalidRequest("Invalid value for 'tool_choice'.", param="tool_choice", code="invalid_value")
-    return ToolChoice("tool", function.name)
-
-
-def _output(request: ChatRequest) -> OutputFormat:
-    wanted = request.response_format
-    assert wanted is not None  # noqa: S101  # the caller looked
-    if wanted.type == "json_object":
-        return OutputFormat("json")
-    if wanted.type == "json_schema":
-        schema = wanted.json_schema
-        if schema is None or not given(schema.schema):
-            param = "response_format.json_schema"
-            raise InvalidRequest(
-                f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-            )
-        return OutputFormat("schema", schema.name, schema.schema, schema.strict, schema.description)
-    if wanted.type == "text":
-        return OutputFormat("text")
-    raise InvalidRequest(
-        f"Invalid value: '{wanted.type[:64]}'. Supported values are: 'text', 'json_object', and 'json_schema'.",
-        param="response_format.type",
-        code="invalid_value",
     )

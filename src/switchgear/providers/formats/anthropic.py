@@ -11,7 +11,7 @@ from msgspec import Raw
 from switchgear.providers.dialects.chat import WEB_SEARCH
 from switchgear.providers.formats.anthropic_reply import decode_blocks, decode_error, decode_response, decode_usage
 from switchgear.providers.formats.anthropic_turns import TurnWriter
-from switchgear.providers.formats.openai_chat import check_choice
+from switchgear.providers.formats.openai_chat import MODEL_DEFAULT, check_choice
 from switchgear.providers.identifiers import fit_tool_name
 from switchgear.providers.loss import Loss, refuse
 from switchgear.providers.reading import given
@@ -202,7 +202,7 @@ def _thinking(conversation: Conversation, target: TargetModel, body: dict[str, A
         return False
     if conversation.source == "anthropic":
         return _own_thinking(thinking, target, body)
-    if effort is None and thinking.budget is None:
+    if effort in (None, MODEL_DEFAULT) and thinking.budget is None:
         return False
     if thinking.budget == 0:
         if target.traits.thinking == "adaptive":

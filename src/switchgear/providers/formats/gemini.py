@@ -11,7 +11,7 @@ from msgspec import Raw
 from switchgear.providers.dialects.chat import WEB_SEARCH
 from switchgear.providers.formats.gemini_reply import decode_error, decode_response, decode_usage
 from switchgear.providers.formats.gemini_turns import ContentWriter
-from switchgear.providers.formats.openai_chat import check_choice
+from switchgear.providers.formats.openai_chat import MODEL_DEFAULT, check_choice
 from switchgear.providers.identifiers import fit_tool_name
 from switchgear.providers.loss import Loss, refuse
 from switchgear.providers.reading import given, object_text
@@ -157,7 +157,7 @@ def _thinking(conversation: Conversation, target: TargetModel, config: dict[str,
     elif thinking.budget is not None:
         found["thinkingBudget"] = min(max(thinking.budget, traits.min_budget), traits.max_budget)
         found["includeThoughts"] = True
-    elif thinking.effort is not None or thinking.adaptive:
+    elif (thinking.effort is not None and thinking.effort != MODEL_DEFAULT) or thinking.adaptive:
         effort = thinking.effort or "medium"
         if traits.gemini_thinking == "level":
             found["thinkingLevel"] = _LEVELS.get(effort, effort.upper())

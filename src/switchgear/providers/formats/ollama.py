@@ -11,7 +11,7 @@ import msgspec
 from switchgear.errors import InvalidRequest, UpstreamProtocolError, UpstreamRejected
 from switchgear.providers.finish import chat_finish
 from switchgear.providers.formats.anthropic_turns import bad_arguments
-from switchgear.providers.formats.openai_chat import check_choice, effort_of
+from switchgear.providers.formats.openai_chat import MODEL_DEFAULT, check_choice, effort_of
 from switchgear.providers.identifiers import new_id, new_tool_id
 from switchgear.providers.loss import Loss, message_place, refuse, refuse_part
 from switchgear.providers.media import decoded_text
@@ -74,7 +74,7 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
     if output is not None and output.kind != "text":
         body["format"] = "json" if output.kind == "json" else output.schema
     effort = effort_of(conversation)
-    if effort is not None:
+    if effort not in (None, MODEL_DEFAULT):
         # Only gpt-oss takes levels; everything else is on or off.
         body["think"] = False if effort == "none" else _LEVELS.get(effort, True) if "gpt-oss" in target.model else True
     _drops(conversation, loss)
