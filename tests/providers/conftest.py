@@ -1,4 +1,4 @@
-"""Helpers beside the tests are importable by their plain names."""
+"""Modules beside the tests are importable by their plain names."""
 
 from __future__ import annotations
 
