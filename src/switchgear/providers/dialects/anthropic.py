@@ -1,0 +1,386 @@
+"""Anthropic Messages as clients speak it (TRANSLATION §14, §16)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw
+
+from switchgear.errors import InvalidRequest
+from switchgear.providers.dialects.chat import WEB_SEARCH
+from switchgear.providers.finish import TO_ANTHROPIC
+from switchgear.providers.identifiers import new_id
+from switchgear.providers.media import canonical_type
+from switchgear.providers.reading import as_object, given, object_text, read_request, unknown_fields
+from switchgear.providers.signatures import pack, unpack, with_turn_signature
+from switchgear.wire.anthropic import Block, Format, MessagesRequest, Source, ToolParam
+from switchgear.wire.conversation import (
+    Citation,
+    Conversation,
+    Foreign,
+    Media,
+    Message,
+    OutputFormat,
+    Reasoning,
+    Refusal,
+    ServerTool,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+
+if TYPE_CHECKING:
+    from switchgear.wire.conversation import Answer, Part, TokenUsage
+
+_decoder = msgspec.json.Decoder(MessagesRequest)
+_block = msgspec.json.Decoder(Block)
+_blocks = msgspec.json.Decoder(list[Raw])
+_tool_decoder = msgspec.json.Decoder(ToolParam)
+_cited = msgspec.json.Decoder(list[Raw])
+_citation_head = msgspec.json.Decoder(dict[str, Any])
+_string = msgspec.json.Decoder(str)
+_KNOWN = frozenset(MessagesRequest.__struct_fields__)
+_TOOL_KNOWN = frozenset(ToolParam.__struct_fields__)
+_encode = msgspec.json.Encoder().encode
+_TOOL_MODES = {"auto": "auto", "any": "required", "tool": "tool", "none": "none"}
+
+
+def decode_request(body: bytes, model: str = "", *, need_max_tokens: bool = True) -> Conversation:
+    """Read a request; count_tokens needs no max_tokens. Raises `InvalidRequest` with `param` set."""
+    request = read_request(_decoder, body)
+    if request.max_tokens is None and need_max_tokens:
+        raise InvalidRequest("max_tokens: Field required", param="max_tokens", code="missing_required_parameter")
+    if not request.messages:
+        raise InvalidRequest("messages: at least one message is required", param="messages", code="empty_array")
+    conversation = Conversation(source="anthropic", model=model or request.model, messages=[])
+    system = request.system
+    if isinstance(system, str):
+        conversation.messages.append(Message("system", [Text(system)]))
+    elif system:
+        conversation.messages.append(Message("system", [_text(block) for block in system]))
+    for index, message in enumerate(request.messages):
+        conversation.messages.append(_message(message.role, message.content, index))
+    if request.max_tokens is not None:
+        conversation.max_tokens = int(request.max_tokens)
+        if conversation.max_tokens < 0:
+            raise InvalidRequest("max_tokens: must not be negative", param="max_tokens", code="integer_below_min_value")
+    conversation.stream = request.stream is True
+    conversation.stop = request.stop_sequences or None
+    conversation.temperature, conversation.top_p, conversation.top_k = request.temperature, request.top_p, request.top_k
+    if request.metadata is not None:
+        conversation.user = request.metadata.user_id
+    if request.tools:
+        _tools(request.tools, conversation)
+    if request.tool_choice is not None:
+        _choice(request, conversation)
+    _thinking(request, conversation)
+    conversation.service_tier = request.service_tier
+    conversation.extensions = unknown_fields(body, _KNOWN)
+    return conversation
+
+
+def _message(role: str, content: str | list[Raw], index: int) -> Message:
+    if role not in ("user", "assistant", "system"):
+        raise InvalidRequest(
+            f"messages.{index}.role: Input should be 'user', 'assistant' or 'system'",
+            param=f"messages[{index}].role",
+            code="invalid_value",
+        )
+    if isinstance(content, str):
+        parts: list[Part] = [Text(content)] if content else []
+    else:
+        parts = [_part(raw, index, position) for position, raw in enumerate(content)]
+    return Message(role, parts, index)  # type: ignore[arg-type]  # just compared
+
+
+def _text(block: Block) -> Text:
+    made = Text(block.text or "")
+    if given(block.cache_control):
+        made.cache = block.cache_control
+    if given(block.citations) and memoryview(block.citations)[0] == 0x5B:
+        made.citations = [_citation(raw) for raw in _cited.decode(block.citations)]
+    return made
+
+
+def _citation(raw: Raw) -> Citation:
+    fields = _citation_head.decode(raw)
+    url, title = fields.get("url"), fields.get("title") or fields.get("document_title")
+    cited = fields.get("cited_text")
+    return Citation(url or "", title or "", cited_text=cited or "", format="anthropic", payload=raw)
+
+
+def _part(raw: Raw, index: int, position: int) -> Part:
+    place = f"messages[{index}].content[{position}]"
+    block = read_request(_block, raw, place)
+    kind = block.type
+    if kind == "text":
+        return _text(block)
+    if kind in ("image", "document"):
+        return _media(block, place, position) or Foreign("anthropic", kind, raw)
+    if kind == "tool_use":
+        call = ToolCall(
+            _required(block.id, f"{place}.id"), _required(block.name, f"{place}.name"), object_text(block.input)
+        )
+        if given(block.cache_control):
+            call.cache = block.cache_control
+        return call
+    if kind == "tool_result":
+        return _result(block, place)
+    if kind == "thinking":
+        return unpack(block.signature or "", "anthropic", block.thinking or "")
+    if kind == "redacted_thinking":
+        thought = unpack(block.data or "", "anthropic")
+        thought.redacted = True
+        return thought
+    return Foreign("anthropic", kind, raw, _search_text(raw) if kind == "search_result" else "")
+
+
+def _search_text(raw: Raw) -> str:
+    """A search result in words: title, source, and its texts."""
+    fields = _citation_head.decode(raw)
+    content = fields.get("content")
+    texts = (
+        [str(item.get("text", "")) for item in content if isinstance(item, dict)] if isinstance(content, list) else []
+    )
+    return "\n".join(str(line) for line in (fields.get("title"), fields.get("source"), *texts) if line)
+
+
+def _required(value: str | None, param: str) -> str:
+    if value is None:
+        raise InvalidRequest(f"{param}: Field required", param=param, code="missing_required_parameter")
+    return value
+
+
+def _media(block: Block, place: str, position: int) -> Media | None:
+    source = block.source or Source()
+    media = Media(
+        "image" if block.type == "image" else "document", index=position, name=block.title, context=block.context
+    )
+    if source.type == "base64" and source.data is not None:
+        media.media_type, media.data = canonical_type(source.media_type or ""), source.data
+    elif source.type == "url" and source.url is not None:
+        media.url = source.url
+    elif source.type == "file" and source.file_id is not None:
+        media.file_id = source.file_id
+    elif source.type == "text" and source.data is not None:
+        media.media_type, media.text = "text/plain", source.data
+    elif source.type == "content":
+        return None
+    else:
+        raise InvalidRequest(
+            f"{place}.source: not a source that this block can have", param=f"{place}.source", code="invalid_value"
+        )
+    if given(block.citations):
+        media.cites = block.citations
+    if given(block.cache_control):
+        media.cache = block.cache_control
+    return media
+
+
+def _result(block: Block, place: str) -> Part:
+    result = ToolResult(_required(block.tool_use_id, f"{place}.tool_use_id"), is_error=block.is_error is True)
+    if given(block.cache_control):
+        result.cache = block.cache_control
+    if not given(block.content):
+        return result
+    if memoryview(block.content)[0] == 0x22:
+        result.text = _string.decode(block.content)
+        return result
+    parts: list[Text | Media] = []
+    items = read_request(_blocks, block.content, f"{place}.content")
+    for position, raw in enumerate(items):
+        inner = read_request(_block, raw, f"{place}.content[{position}]")
+        if inner.type in ("image", "document"):
+            media = _media(inner, f"{place}.content[{position}]", position)
+            if media is not None:
+                parts.append(media)
+        elif inner.type == "text":
+            parts.append(_text(inner))
+        else:  # search results, tool references: their JSON says what they are
+            parts.append(Text(bytes(raw).decode()))
+    result.parts = parts
+    return result
+
+
+def _tools(items: list[Raw], conversation: Conversation) -> None:
+    tools: list[Tool] = []
+    servers: list[ServerTool] = []
+    for position, raw in enumerate(items):
+        item = read_request(_tool_decoder, raw, f"tools[{position}]")
+        if item.type not in (None, "custom"):
+            kind = WEB_SEARCH if item.type.startswith("web_search_") else item.type
+            servers.append(ServerTool(kind, "anthropic", raw))
+            continue
+        tool = Tool(
+            _required(item.name or None, f"tools[{position}].name"), item.description, item.input_schema, item.strict
+        )
+        if given(item.cache_control):
+            tool.cache = item.cache_control
+        tool.extensions = unknown_fields(raw, _TOOL_KNOWN)
+        tools.append(tool)
+    if len({tool.name for tool in tools}) < len(tools):
+        raise InvalidRequest("tools: Tool names must be unique.", param="tools", code="invalid_value")
+    conversation.tools = tools or None
+    conversation.server_tools = servers or None
+
+
+def _choice(request: MessagesRequest, conversation: Conversation) -> None:
+    choice = request.tool_choice
+    assert choice is not None  # noqa: S101  # the caller looked
+    mode = _TOOL_MODES.get(choice.type)
+    if mode is None:
+        raise InvalidRequest(
+            "tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'",
+            param="tool_choice.type",
+            code="invalid_value",
+        )
+    conversation.tool_choice = ToolChoice(mode, choice.name or "")  # type: ignore[arg-type]  # from the table
+    if choice.disable_parallel_tool_use is not None:
+        conversation.parallel_tool_calls = not choice.disable_parallel_tool_use
+
+
+def _thinking(request: MessagesRequest, conversation: Conversation) -> None:
+    config = request.output_config
+    effort = config.effort if config is not None else None
+    form: Format | None = (config.format if config is not None else None) or request.output_format
+    if form is not None and given(form.schema):
+        conversation.output = OutputFormat("schema", schema=form.schema, strict=True)
+    thinking = request.thinking
+    if thinking is None:
+        if effort is not None:
+            conversation.thinking = Thinking(effort=effort)
+        return
+    if thinking.type == "disabled":
+        conversation.thinking = Thinking(effort="none")
+    elif thinking.type == "enabled":
+        conversation.thinking = Thinking(effort, thinking.budget_tokens, summary=thinking.display)
+    else:
+        conversation.thinking = Thinking(effort, adaptive=True, summary=thinking.display)
+
+
+def encode_response(answer: Answer, conversation: Conversation, model: str = "") -> bytes:
+    """The answer as a message. Of several choices the first counts: the dialect has one."""
+    choice = answer.choices[0]
+    stop = TO_ANTHROPIC[choice.finish]
+    if choice.stop_sequence is not None and stop == "end_turn":
+        stop = "stop_sequence"
+    elif choice.provider_finish == "pause_turn":
+        stop = "pause_turn"
+    return _encode(
+        {
+            "id": answer.id or new_id("msg_"),
+            "type": "message",
+            "role": "assistant",
+            "model": model or answer.model,
+            "content": encode_blocks(choice.parts),
+            "stop_reason": stop,
+            "stop_sequence": choice.stop_sequence,
+            "usage": encode_usage(answer.usage),
+        }
+    )
+
+
+def encode_blocks(parts: list[Part]) -> list[Any]:
+    """Content blocks: thinking first, then text and calls in their order (§14.2)."""
+    if any(type(part) is ToolCall and part.signature is not None for part in parts):
+        parts = with_turn_signature(parts)
+    blocks: list[Any] = []
+    thoughts = 0
+    for part in parts:
+        if type(part) is Text:
+            if part.text:
+                blocks.append(_text_block(part))
+        elif type(part) is ToolCall:
+            blocks.append(
+                {"type": "tool_use", "id": part.id, "name": part.name, "input": as_object(part.arguments) or {}}
+            )
+        elif type(part) is Reasoning:
+            block = _thinking_block(part)
+            if part.vendor == "anthropic":
+                blocks.append(block)
+            else:
+                blocks.insert(thoughts, block)
+                thoughts += 1
+        elif type(part) is Refusal:
+            blocks.append({"type": "text", "text": part.text})
+        elif type(part) is Foreign and part.format == "anthropic":
+            blocks.append(part.payload)
+    return blocks
+
+
+def _text_block(part: Text) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": part.text}
+    native = [citation.payload for citation in part.citations or () if citation.format == "anthropic"]
+    if native:
+        block["citations"] = native
+    return block
+
+
+def _thinking_block(part: Reasoning) -> dict[str, Any]:
+    token = pack(part, "anthropic")
+    if part.redacted:
+        return {"type": "redacted_thinking", "data": token}
+    return {"type": "thinking", "thinking": part.text, "signature": token}
+
+
+def encode_usage(usage: TokenUsage | None) -> dict[str, Any]:
+    """Token counts in Anthropic's classes: input without what came from or went to the cache, never negative (§12)."""
+    if usage is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    cached = min(usage.cached_tokens or 0, usage.input_tokens)  # some count more than there was
+    written = min(usage.cache_write_tokens or 0, usage.input_tokens - cached)
+    body: dict[str, Any] = {
+        "input_tokens": max(usage.input_tokens - cached - written, 0),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": cached,
+        "output_tokens": usage.output_tokens,
+    }
+    if usage.reasoning_tokens is not None:
+        body["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return body
+
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "invalid_request_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def error_type(status: int) -> str:
+    """Anthropic's error type for a status."""
+    return _TYPES.get(status, "invalid_request_error" if status < 500 else "api_error")
+
+
+def encode_error(
+    status: int,
+    type: str,
+    code: str | None,
+    message: str,
+    param: str | None = None,
+    request_id: str = "",
+    retry_after_s: float | None = None,
+) -> bytes:
+    """Anthropic's envelope; the type follows from the status, the field is named in the message (§16.1)."""
+    error: dict[str, Any] = {"type": error_type(status), "message": message}
+    if param and param not in message:
+        error["message"] = f"{param}: {message}"
+    if code is not None:
+        error["details"] = {"error_code": code}
+    return _encode({"type": "error", "error": error, "request_id": request_id or None})
