@@ -131,7 +131,7 @@ cdef class Translator:
         else:
             if client == "chat":
                 encoder = ToChat()
-                (<ToChat>encoder).keep_thought = upstream == "anthropic" or upstream == "chat"
+                (<ToChat>encoder).keep_thought = upstream == "anthropic"
             elif client == "anthropic":
                 encoder = ToAnthropic()
             elif client == "responses":

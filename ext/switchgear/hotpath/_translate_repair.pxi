@@ -13,12 +13,76 @@ cdef class ChatRepair(FromChat):
     cdef dict last_usage    # the last usage object as it came
     cdef dict finishes      # choice -> the choice object with its finish_reason
     cdef bint keep_reasoning
+    cdef bytes id, model, created   # as JSON, to compare
+
+    cdef bint healthy(self, const char* p, Py_ssize_t n) except -1:
+        """Forward the frequent event as it came, but for the model's name, if it needs nothing else. False: not done."""
+        cdef Field f[16]
+        cdef Field c[8]
+        cdef Field d[4]
+        cdef int i
+        cdef int choices = -1
+        cdef int model = -1
+        cdef int delta = -1
+        cdef int sound = 0
+        cdef int count = members(p, n, f, 16)
+        for i in range(count):
+            if named(&f[i], b"choices", 7):
+                choices = i
+            elif named(&f[i], b"id", 2):
+                sound += valued(&f[i], self.id, len(self.id))
+            elif named(&f[i], b"created", 7):
+                sound += f[i].n == len(self.created) and memcmp(f[i].p, <char*>self.created, f[i].n) == 0
+            elif named(&f[i], b"object", 6):
+                sound += valued(&f[i], b"chat.completion.chunk", 21)
+            elif named(&f[i], b"model", 5) and f[i].kind == 34:
+                model = i
+            elif named(&f[i], b"usage", 5):
+                if f[i].kind != 110 or not self.turn.include_usage:
+                    return False
+                sound += 1
+            elif f[i].kind != 110 and (named(&f[i], b"error", 5) or named(&f[i], b"x_groq", 6)):
+                return False
+            elif (f[i].kind == 34 and not copyable(f[i].p, f[i].n)) or f[i].kind == 123 or f[i].kind == 91:
+                return False
+        if choices < 0 or model < 0 or sound != 3 + self.turn.include_usage or elements(f[choices].p, f[choices].n, c, 1) != 1:
+            return False
+        count = members(c[0].p, c[0].n, c, 8)
+        sound = 0
+        for i in range(count):
+            if named(&c[i], b"delta", 5):
+                delta = i
+            elif named(&c[i], b"index", 5):
+                if integer(&c[i]) != 0:
+                    return False
+                sound += 1
+            elif named(&c[i], b"finish_reason", 13):
+                sound += c[i].kind == 110
+            elif c[i].kind != 110:
+                return False
+        if sound != 2 or delta < 0 or members(c[delta].p, c[delta].n, d, 1) != 1 or not self.turn.first.role:
+            return False
+        if not (named(&d[0], b"content", 7) or named(&d[0], b"reasoning_content", 17)) or d[0].kind != 34 or d[0].n == 0:
+            return False
+        if not copyable(d[0].p, d[0].n) or memchr(p, 10, n) != NULL or memchr(p, 13, n) != NULL:
+            return False
+        self.turn.first.spoke = True
+        self.out.put(b"data: ", 6)
+        self.out.put(p, f[model].p - p)
+        self.out.add(self.model)
+        self.out.put(f[model].p + f[model].n, p + n - f[model].p - f[model].n)
+        self.out.put(b"\n\n", 2)
+        return True
 
     cdef int event(self, const char* p, Py_ssize_t n, bint named_error) except -1:
         cdef Turn turn = self.turn
-        cdef object body = decode(p, n)
-        cdef dict e = as_dict(body)
+        cdef object body
+        cdef dict e
         cdef list choices, kept
+        if self.frame is not None and not named_error and self.healthy(p, n):
+            return 0
+        body = decode(p, n)
+        e = as_dict(body)
         if named_error or e.get("error") or type(body) is not dict or e.get("object") == "error":
             return self.report(body, p, n)
         choices = as_list(e.get("choices"))
@@ -34,6 +98,9 @@ cdef class ChatRepair(FromChat):
             created = as_int(e.get("created"))
             self.frame = {"id": turn.id or "chatcmpl-" + turn.seed, "object": "chat.completion.chunk",
                           "created": created if created > 0 else turn.created, "model": turn.model}
+            self.id = escaped(self.frame["id"])
+            self.model = escaped(turn.model)
+            self.created = str(self.frame["created"]).encode()
         if as_str(e.get("service_tier")):
             turn.service_tier = e["service_tier"]
         kept = []
