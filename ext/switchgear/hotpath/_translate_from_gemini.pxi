@@ -103,6 +103,8 @@ cdef class FromGemini(Decoder):
             return self.report(e, p, n)
         if not ("candidates" in e or "promptFeedback" in e or "usageMetadata" in e or "responseId" in e):
             return 0
+        if not turn.begun:
+            self.settle()
         turn.start(as_str(e.get("responseId")), as_str(e.get("modelVersion")))
         if member(p, n, b"candidates", 10, &f):
             count = elements(f.p, f.n, one, 16)

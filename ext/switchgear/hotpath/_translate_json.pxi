@@ -293,8 +293,8 @@ cdef bytes dumped(object value):
     try:
         return orjson.dumps(value)
     except TypeError:  # lone surrogates, integers beyond 64 bits, deep nesting
-        text = _python_json.dumps(value, separators=(",", ":"), allow_nan=False)
-        return text.encode()
+        text = _python_json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
 
 
 cdef bytes unescaped(bytes inside):

@@ -318,10 +318,19 @@ cdef class GeminiReframe(FromGemini):
         cdef Field one[16]
         cdef int i, count
         cdef dict e
-        if named_error or (member(p, n, b"error", 5, &f) and f.kind != 110):
-            return self.report(decode(p, n), p, n)
-        if not turn.begun:
+        cdef bytes text
+        try:
+            e = as_dict(orjson.loads(PyBytes_FromStringAndSize(p, n)))
+        except ValueError:
             e = as_dict(decode(p, n))
+            text = dumped(e)  # what made it unreadable is replaced
+            p = PyBytes_AS_STRING(text)
+            n = PyBytes_GET_SIZE(text)
+        if named_error or e.get("error"):
+            return self.report(e, p, n)
+        if not ("candidates" in e or "promptFeedback" in e or "usageMetadata" in e or "responseId" in e):
+            return 0
+        if not turn.begun:
             turn.start(as_str(e.get("responseId")), as_str(e.get("modelVersion")))
         if member(p, n, b"usageMetadata", 13, &f):
             self.usage.n = 0

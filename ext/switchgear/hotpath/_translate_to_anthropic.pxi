@@ -36,6 +36,7 @@ cdef class ToAnthropic(Encoder):
     cdef int block          # index of the next block
     cdef int open           # kind of the open one
     cdef Call call          # the open one's
+    cdef Call written       # how far its JSON has been written: the turn may be ahead, with pieces in the queue
     cdef list queue
     cdef bytes delta_text   # up to the text of a delta in the open text or thinking block
 
@@ -83,7 +84,7 @@ cdef class ToAnthropic(Encoder):
 
     cdef inline bint waits(self):
         """Whether the open block is a tool call that may still grow."""
-        return self.open == CALL and not self.call.ended and not self.call.complete()
+        return self.open == CALL and not self.call.ended and not self.written.complete()
 
     cdef int act(self, int kind, Choice choice, Call call, const char* p, Py_ssize_t n, object extra) except -1:
         if kind == TEXT:
@@ -96,6 +97,7 @@ cdef class ToAnthropic(Encoder):
             return self.delta(p, n)
         if kind == ARGUMENTS:
             if self.call is call:
+                self.written.track(p, n)
                 self.delta(p, n)
             return 0  # a call that was closed was complete: more is white space
         if kind == CALL:
@@ -104,6 +106,7 @@ cdef class ToAnthropic(Encoder):
             self.start(CALL, b'{"type":"tool_use","id":"' + escaped(tool_id(call.id)) + b'","name":"' + escaped(call.name)
                        + b'","input":{}}')
             self.call = call
+            self.written = Call()
             return 0
         if kind == STOP:
             if self.call is call:
