@@ -14,6 +14,8 @@ cdef enum:
     SIGNATURE = 6
     THINKING_END = 7
     CITATION = 8
+    # what an entry of the queue costs beside its text, bytes
+    QUEUED = 256
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 
@@ -140,26 +142,27 @@ cdef class ToAnthropic(Encoder):
 
     cdef int route(self, int kind, Choice choice, Call call, const char* p, Py_ssize_t n, object extra) except -1:
         if self.waits() and call is not self.call:
-            self.turn.hold(n + 64)
+            self.turn.hold(n + QUEUED)
             self.queue.append((kind, choice, call, PyBytes_FromStringAndSize(p, n), extra))
             return 0
         self.act(kind, choice, call, p, n, extra)
-        if self.queue and not self.waits():
+        if self.queue:
             self.drain()
         return 0
 
     cdef int drain(self) except -1:
-        cdef list queue = self.queue
+        """Play the queue in order, as far as it goes without leaving an unfinished call."""
+        cdef list queue
         cdef bytes held
-        self.queue = []
-        for kind, choice, call, held, extra in queue:
-            if self.waits() and call is not self.call:
-                self.queue.append((kind, choice, call, held, extra))
-            else:
-                self.turn.held -= len(held) + 64
-                self.act(kind, <Choice>choice, <Call>call, PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held), extra)
-        if self.queue and not self.waits():
-            self.drain()
+        while self.queue and not self.waits():
+            queue, self.queue = self.queue, []
+            for kind, choice, call, held, extra in queue:
+                # behind something that must wait, only the open call's own may pass
+                if (call is None or call is not self.call) and (self.queue or self.waits()):
+                    self.queue.append((kind, choice, call, held, extra))
+                else:
+                    self.turn.held -= len(held) + QUEUED
+                    self.act(kind, <Choice>choice, <Call>call, PyBytes_AS_STRING(held), PyBytes_GET_SIZE(held), extra)
         return 0
 
     cdef int text(self, Choice choice, const char* p, Py_ssize_t n) except -1:
