@@ -1,4 +1,5 @@
-"""Fuzz target: streams through `hotpath._translate`. Input: a byte that chooses the pair, a byte for the cuts, the stream."""
+"""Fuzz target: streams through `hotpath._translate`. Input: a byte that chooses the pair, a byte for the cuts, the
+stream."""
 
 from switchgear.hotpath._translate import Translator
 from tests.providers.folding import fold
@@ -19,7 +20,7 @@ def _translate(pair: int, body: bytes, step: int) -> tuple[Translator, bytes]:
 
 
 def one_input(data: bytes) -> None:
-    """No exception, no difference for the cuts, an end that is either good or an error, a well-formed stream of the dialect."""
+    """No exception, no difference for the cuts, an end either good or an error, the grammar of the dialect."""
     if len(data) < 2:
         return
     pair, step, body = data[0], data[1] + 1, data[2:]

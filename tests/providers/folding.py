@@ -1,7 +1,8 @@
 """Folds a client-side stream into the answer a client ends up with, as strictly as the strictest SDK.
 
 Each fold checks the grammar of its dialect (TRANSLATION §7, §14.3, §15.3) with assertions and returns
-`{"choices": {index: {text, reasoning, refusal, calls, finish}}, "usage": …, "error": …}`; `calls` are (id, name, arguments).
+`{"choices": {index: {text, reasoning, refusal, calls, finish}}, "usage": …, "error": …}`; `calls` are (id, name,
+arguments).
 """
 
 import json
@@ -27,7 +28,16 @@ def events(body: bytes) -> list[tuple[str, str]]:
 
 
 def _choice() -> dict[str, Any]:
-    return {"text": "", "reasoning": "", "refusal": "", "calls": [], "finish": None, "signatures": [], "annotations": [], "media": []}
+    return {
+        "text": "",
+        "reasoning": "",
+        "refusal": "",
+        "calls": [],
+        "finish": None,
+        "signatures": [],
+        "annotations": [],
+        "media": [],
+    }
 
 
 def fold_chat(body: bytes, *, include_usage: bool = True) -> Fold:
@@ -84,7 +94,9 @@ def fold_chat(body: bytes, *, include_usage: bool = True) -> Fold:
             choice["media"] += delta.get("images") or []
             for entry in delta.get("reasoning_details") or []:
                 if entry.get("signature") or entry.get("data"):
-                    choice["signatures"].append((entry["format"], entry.get("signature") or entry["data"], entry.get("text")))
+                    choice["signatures"].append(
+                        (entry["format"], entry.get("signature") or entry["data"], entry.get("text"))
+                    )
             for entry in delta.get("tool_calls") or []:
                 if entry["index"] == len(choice["calls"]):
                     assert entry["type"] == "function"
@@ -259,14 +271,39 @@ def fold_responses(body: bytes) -> Fold:
             if name != "response.failed":
                 assert closed == set(items)
                 assert response["output"] == [items[i]["final"] for i in range(len(items))]
-                choice["finish"] = response["status"] if response["status"] == "completed" else response["incomplete_details"]["reason"]
+                choice["finish"] = (
+                    response["status"]
+                    if response["status"] == "completed"
+                    else response["incomplete_details"]["reason"]
+                )
                 answer["usage"] = response["usage"]
             else:
                 assert answer["error"]
                 assert response["error"]["message"]
-            assert {"id", "object", "created_at", "status", "error", "incomplete_details", "instructions", "max_output_tokens", "model",
-                    "parallel_tool_calls", "previous_response_id", "reasoning", "store", "temperature", "text", "tool_choice", "tools",
-                    "top_p", "truncation", "usage", "user", "metadata"} <= set(response)
+            assert {
+                "id",
+                "object",
+                "created_at",
+                "status",
+                "error",
+                "incomplete_details",
+                "instructions",
+                "max_output_tokens",
+                "model",
+                "parallel_tool_calls",
+                "previous_response_id",
+                "reasoning",
+                "store",
+                "temperature",
+                "text",
+                "tool_choice",
+                "tools",
+                "top_p",
+                "truncation",
+                "usage",
+                "user",
+                "metadata",
+            } <= set(response)
         else:
             assert name == "error", name
             assert event["message"] == event["error"]["message"]
@@ -291,7 +328,9 @@ def fold_gemini(body: bytes, *, array: bool = False) -> Fold:
             assert choice["finish"] is None
             for part in candidate["content"]["parts"]:
                 if "thoughtSignature" in part:
-                    choice["signatures"].append(("call" if "functionCall" in part else "part", part["thoughtSignature"], None))
+                    choice["signatures"].append(
+                        ("call" if "functionCall" in part else "part", part["thoughtSignature"], None)
+                    )
                 if "functionCall" in part:
                     call = part["functionCall"]
                     assert type(call["args"]) is dict

@@ -1,6 +1,7 @@
 """Golden files: golden_streams/<upstream>__<client>/<case>.in is what the upstream sends, .out what the client gets.
 
-`python -m tests.providers.test_golden_streams` writes them anew from `stream_cases`; read the difference before committing it.
+`python -m tests.providers.test_golden_streams` writes them anew from `stream_cases`; read the difference before
+committing it.
 """
 
 import json
@@ -15,7 +16,12 @@ from tests.providers.stream_cases import ALL, CASES, PAIRS, VIEWS
 GOLDEN = Path(__file__).parent / "golden_streams"
 FINISH = {
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"},
-    "responses": {"stop": "completed", "tool_calls": "completed", "length": "max_output_tokens", "content_filter": "content_filter"},
+    "responses": {
+        "stop": "completed",
+        "tool_calls": "completed",
+        "length": "max_output_tokens",
+        "content_filter": "content_filter",
+    },
     "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
 }
 
@@ -48,7 +54,11 @@ def test_the_golden_stream_says_what_the_upstream_said(upstream: str, client: st
     assert choice["text"] == view["text"]
     assert choice["reasoning"] == view.get("reasoning", "")
     assert [(name, json.loads(arguments)) for _, name, arguments in choice["calls"]] == view.get("calls", [])
-    assert len({id for id, _, _ in choice["calls"] if id}) == (0 if upstream == client == "gemini" or client == "gemini-array" and upstream == "gemini" else len(choice["calls"]))
+    assert len({id for id, _, _ in choice["calls"] if id}) == (
+        0
+        if upstream == client == "gemini" or (client == "gemini-array" and upstream == "gemini")
+        else len(choice["calls"])
+    )
     if "error" in view:
         assert answer["error"]
         assert choice["finish"] is None
@@ -71,7 +81,11 @@ def test_usage_is_told_in_the_clients_words(upstream: str, client: str) -> None:
         assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (100, 20, 120)
         assert told.get("prompt_tokens_details", {}).get("cached_tokens", 0) == cached
     elif client == "anthropic":
-        assert (told["input_tokens"], told["cache_read_input_tokens"], told["output_tokens"]) == (100 - cached, cached, 20)
+        assert (told["input_tokens"], told["cache_read_input_tokens"], told["output_tokens"]) == (
+            100 - cached,
+            cached,
+            20,
+        )
     elif client == "responses":
         assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (100, 20, 120)
         assert told["input_tokens_details"]["cached_tokens"] == cached
@@ -116,7 +130,9 @@ def test_line_ends_comments_and_a_bom_make_no_difference(upstream: str, client: 
 
 
 def test_every_pair_has_its_files() -> None:
-    assert sorted(folder.name for folder in GOLDEN.iterdir()) == sorted(f"{upstream}__{client}" for upstream, client in PAIRS)
+    assert sorted(folder.name for folder in GOLDEN.iterdir()) == sorted(
+        f"{upstream}__{client}" for upstream, client in PAIRS
+    )
     for folder in GOLDEN.iterdir():
         upstream, _, client = folder.name.partition("__")
         assert {path.stem for path in folder.iterdir()} == {case for u, c, case in ALL if (u, c) == (upstream, client)}

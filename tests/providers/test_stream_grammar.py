@@ -1,7 +1,7 @@
 """Whatever the upstream says in whatever order, the client's stream keeps its dialect's grammar and says the same.
 
-The folds assert the grammar: Anthropic's blocks one after the other without gaps, Responses' sequence numbers without gaps and
-items closed once, chat's one role and finish a choice, id and name once a call.
+The folds assert the grammar: Anthropic's blocks one after the other without gaps, Responses' sequence numbers without
+gaps and items closed once, chat's one role and finish a choice, id and name once a call.
 """
 
 import json
@@ -17,7 +17,11 @@ from tests.providers.folding import fold
 from tests.providers.stream_cases import FIRST, PAIRS, anthropic, block, chat_call, chat_chunk, sse
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
-VALUES = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | WORDS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2), max_leaves=4)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | WORDS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=2),
+    max_leaves=4,
+)
 ARGUMENTS = st.dictionaries(WORDS, VALUES, max_size=3)
 
 
@@ -44,14 +48,21 @@ def chat_streams(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
             chunks.append(chat_chunk({"content" if kind == "text" else "reasoning_content": word}))
         elif kind == "start" and started < len(pieces):
             first = pieces[started].pop(0) if draw(st.booleans()) and pieces[started] else ""
-            chunks.append(chat_chunk(chat_call(started, id=f"c{started}", type="function", function={"name": f"f{started}", "arguments": first})))
+            chunks.append(
+                chat_chunk(
+                    chat_call(
+                        started, id=f"c{started}", type="function", function={"name": f"f{started}", "arguments": first}
+                    )
+                )
+            )
             started += 1
         elif kind == "more":
             index = draw(st.integers(0, 3))
             if index < started and pieces[index]:
                 chunks.append(chat_chunk(chat_call(index, function={"arguments": pieces[index].pop(0)})))
         elif kind == "empty":
-            chunks.append(chat_chunk(draw(st.sampled_from([{}, {"content": ""}, {"content": None}, {"role": "assistant"}]))))
+            nothing: list[dict[str, Any]] = [{}, {"content": ""}, {"content": None}, {"role": "assistant"}]
+            chunks.append(chat_chunk(draw(st.sampled_from(nothing))))
     return sse(FIRST, *chunks, chat_chunk({}, "stop"), "[DONE]"), said
 
 
@@ -72,7 +83,12 @@ def test_from_chat(client: str, stream: tuple[bytes, dict[str, Any]], step: int)
 
 
 BLOCKS = st.lists(
-    st.tuples(st.sampled_from(["text", "thinking", "tool_use", "redacted_thinking", "server_tool_use"]), st.lists(WORDS, max_size=3), ARGUMENTS), max_size=6
+    st.tuples(
+        st.sampled_from(["text", "thinking", "tool_use", "redacted_thinking", "server_tool_use"]),
+        st.lists(WORDS, max_size=3),
+        ARGUMENTS,
+    ),
+    max_size=6,
 )
 
 
@@ -83,14 +99,25 @@ def test_from_anthropic(client: str, blocks: list[tuple[str, list[str], dict[str
     events: list[dict[str, Any]] = []
     for index, (kind, words, arguments) in enumerate(blocks):
         if kind == "text":
-            events += block(index, {"type": "text", "text": ""}, *[{"type": "text_delta", "text": word} for word in words])
+            events += block(
+                index, {"type": "text", "text": ""}, *[{"type": "text_delta", "text": word} for word in words]
+            )
         elif kind == "thinking":
             deltas = [{"type": "thinking_delta", "thinking": word} for word in words]
-            events += block(index, {"type": "thinking", "thinking": "", "signature": ""}, *deltas, {"type": "signature_delta", "signature": f"s{index}"})
+            events += block(
+                index,
+                {"type": "thinking", "thinking": "", "signature": ""},
+                *deltas,
+                {"type": "signature_delta", "signature": f"s{index}"},
+            )
         elif kind == "redacted_thinking":
             events += block(index, {"type": kind, "data": f"s{index}"})
         else:
-            events += block(index, {"type": kind, "id": f"t{index}", "name": f"f{index}", "input": {}}, {"type": "input_json_delta", "partial_json": json.dumps(arguments)})
+            events += block(
+                index,
+                {"type": kind, "id": f"t{index}", "name": f"f{index}", "input": {}},
+                {"type": "input_json_delta", "partial_json": json.dumps(arguments)},
+            )
     body = anthropic(*events)
     this = Translator("anthropic", client, include_usage=True, seed="ab")
     out = b"".join(this.feed(body[at : at + step]) for at in range(0, len(body), step)) + this.flush()

@@ -8,10 +8,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-import httpx
 import openai
 import pytest
 
@@ -62,7 +63,8 @@ def translated(upstream: str, client: str, body: bytes, step: int = 0) -> tuple[
 
 
 def expected_choices(view: dict[str, Any]) -> list[dict[str, Any]]:
-    return view["choices"] if "choices" in view else [{**view, "index": 0}]
+    choices: list[dict[str, Any]] = view.get("choices", [{**view, "index": 0}])
+    return choices
 
 
 def expected_finish(view: dict[str, Any], choice: dict[str, Any]) -> str:
@@ -115,26 +117,69 @@ def test_usage_is_what_was_recorded(upstream: str, body: bytes, view: dict[str, 
         assert told is None
         assert this.usage is None
         return
-    prompt, completion = want.get("prompt_tokens", want.get("input_tokens")), want.get("completion_tokens", want.get("output_tokens"))
-    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (prompt, completion, want["total_tokens"])
+    prompt, completion = (
+        want.get("prompt_tokens", want.get("input_tokens")),
+        want.get("completion_tokens", want.get("output_tokens")),
+    )
+    assert (told["prompt_tokens"], told["completion_tokens"], told["total_tokens"]) == (
+        prompt,
+        completion,
+        want["total_tokens"],
+    )
     assert ((told.get("prompt_tokens_details") or {}).get("cached_tokens") or 0) == (want["cached_tokens"] or 0)
-    assert ((told.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0) == (want["reasoning_tokens"] or 0)
+    assert ((told.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0) == (
+        want["reasoning_tokens"] or 0
+    )
     assert this.usage is not None
     beside = want["total_tokens"] - prompt - completion == want["reasoning_tokens"]  # xAI: not within the completion
-    assert (this.usage.input_tokens, this.usage.output_tokens) == (prompt, completion + (want["reasoning_tokens"] if beside else 0))
+    assert (this.usage.input_tokens, this.usage.output_tokens) == (
+        prompt,
+        completion + (want["reasoning_tokens"] if beside else 0),
+    )
 
 
-def sdk(body: bytes) -> openai.OpenAI:
-    def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+class Answers(ThreadingHTTPServer):
+    """Answers every request with `body` as an event stream."""
 
-    return openai.OpenAI(api_key="k", base_url="http://x/v1", max_retries=0, http_client=httpx.Client(transport=httpx.MockTransport(answer)))
+    daemon_threads = True
+    body = b""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Answers
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing: the default writes each request to stderr."""
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[tuple[Answers, openai.OpenAI]]:
+    """A server on a free port, and OpenAI's SDK pointed at it."""
+    with Answers(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        with openai.OpenAI(api_key="k", base_url=f"http://127.0.0.1:{server.server_port}/v1", max_retries=0) as client:
+            yield server, client
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(("upstream", "body", "view"), CASES)
-def test_openais_own_chat_accumulator_agrees(upstream: str, body: bytes, view: dict[str, Any]) -> None:
-    _, out = translated(upstream, "chat", body)
-    with sdk(out) as client, client.chat.completions.stream(model="m", messages=[{"role": "user", "content": "hi"}]) as stream:
+def test_openais_own_chat_accumulator_agrees(
+    answers: tuple[Answers, openai.OpenAI], upstream: str, body: bytes, view: dict[str, Any]
+) -> None:
+    server, client = answers
+    server.body = translated(upstream, "chat", body)[1]
+    with client.chat.completions.stream(model="m", messages=[{"role": "user", "content": "hi"}]) as stream:
         if "stream_error" in view:
             with pytest.raises(openai.APIError, match=view["stream_error"]["message"]):
                 stream.until_done()
@@ -142,7 +187,9 @@ def test_openais_own_chat_accumulator_agrees(upstream: str, body: bytes, view: d
         stream.until_done()
         try:
             completion = stream.get_final_completion()
-        except openai.LengthFinishReasonError as length:  # what the SDK makes of finish_reason "length" (TRANSLATION §4)
+        except (
+            openai.LengthFinishReasonError
+        ) as length:  # what the SDK makes of finish_reason "length" (TRANSLATION §4)
             assert any(expected_finish(view, choice) == "length" for choice in expected_choices(view))
             completion = length.completion  # type: ignore[assignment] # unparsed, but it has the same fields
     for choice in expected_choices(view):
@@ -154,12 +201,15 @@ def test_openais_own_chat_accumulator_agrees(upstream: str, body: bytes, view: d
 
 
 @pytest.mark.parametrize(("upstream", "body", "view"), [case for case in CASES if case.values[0] != "responses"])
-def test_openais_own_responses_accumulator_agrees(upstream: str, body: bytes, view: dict[str, Any]) -> None:
-    _, out = translated(upstream, "responses", body)
+def test_openais_own_responses_accumulator_agrees(
+    answers: tuple[Answers, openai.OpenAI], upstream: str, body: bytes, view: dict[str, Any]
+) -> None:
+    server, client = answers
+    server.body = translated(upstream, "responses", body)[1]
     choice = expected_choices(view)[0]
     if "stream_error" in view or expected_finish(view, choice) == "length":
         return  # the helper knows no other end than response.completed
-    with sdk(out) as client, client.responses.stream(model="m", input="hi") as stream:
+    with client.responses.stream(model="m", input="hi") as stream:
         response = stream.get_final_response()
     assert response.output_text == (choice["text"] or "")
     assert [(item.name, json.loads(item.arguments)) for item in response.output if item.type == "function_call"] == [

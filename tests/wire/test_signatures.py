@@ -19,7 +19,17 @@ def test_anything_else_is_left_alone(text: str) -> None:
     assert unpack(text) == Signed("", text)
 
 
-@pytest.mark.parametrize("text", ["switchgear:", "switchgear:acme:x", "switchgear:gemini", "switchgear:gemini+x:y", "c3dpdGNoZ2VhcjA==", "c3dpdGNoZ2Vhcj%"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "switchgear:",
+        "switchgear:acme:x",
+        "switchgear:gemini",
+        "switchgear:gemini+x:y",
+        "c3dpdGNoZ2VhcjA==",
+        "c3dpdGNoZ2Vhcj%",
+    ],
+)
 def test_half_a_mark_is_none(text: str) -> None:
     assert unpack(text) == Signed("", text)
 

@@ -84,6 +84,8 @@ cdef class ToChat(Encoder):
                 choice.thought = Buffer()
             if choice.thought.n + n <= MAX_THOUGHT:
                 choice.thought.put(p, n)
+            else:
+                choice.thought_cut = True
         self.open(choice)
         self.out.put(b'"reasoning_content":"', 21)
         self.out.put(p, n)
@@ -92,10 +94,13 @@ cdef class ToChat(Encoder):
     cdef int reasoning_end(self, Choice choice) except -1:
         if choice.thought is not None:
             choice.thought.clear()
+            choice.thought_cut = False
         return 0
 
     cdef int signature(self, Choice choice, str vendor, bytes value, bint redacted) except -1:
-        cdef bytes kind = b"reasoning.encrypted"
+        if choice.thought_cut and not redacted:
+            self.turn.dropped.add("signature")  # with half of its text it would be refused
+            return 0
         if not choice.role:
             self.role(choice, False)
         self.open(choice)

@@ -94,6 +94,7 @@ cdef class Choice:
     cdef int media
     cdef bint spoke             # any text or refusal
     cdef Buffer thought         # the reasoning block being sent, kept for its signature
+    cdef bint thought_cut       # it was too long to keep
 
     def __cinit__(self, int index):
         self.index = index

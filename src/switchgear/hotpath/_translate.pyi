@@ -1,22 +1,25 @@
 """Answer streams, from one wire format into another, event by event. Sans-I/O: bytes in, bytes out.
 
 Upstream formats: `chat` (chat.completion.chunk events of OpenAI and those like it), `responses`, `anthropic`, `gemini`
-(events, or the JSON array that Gemini sends without alt=sse: told apart by the first byte), `ollama` (lines of /api/chat and /api/generate).
-Client dialects: `chat`, `responses`, `anthropic`, `gemini`, and `gemini-array`.
+(events, or the JSON array that Gemini sends without alt=sse: told apart by the first byte), `ollama` (lines of
+/api/chat and /api/generate). Client dialects: `chat`, `responses`, `anthropic`, `gemini`, and `gemini-array`.
 
-Rules: TRANSLATION §7 to §15 and §20. `chat` to `chat` repairs what §10 lists and carries every other field through; `gemini` to
-`gemini` or `gemini-array` changes the framing. The other formats to themselves need a relay (`hotpath._sse`), not a translation.
+Rules: TRANSLATION §7 to §15 and §20. `chat` to `chat` repairs what §10 lists and carries every other field through;
+`gemini` to `gemini` or `gemini-array` changes the framing. The other formats to themselves need a relay
+(`hotpath._sse`), not a translation.
 
-Signatures of reasoning reach the client where its dialect can carry them, so that a second turn can send them back (§2.4):
+Signatures of reasoning reach the client where its dialect can carry them, so that a second turn can send them back
+(§2.4):
 chat: `delta.reasoning_details` entries with an `index`, and `tool_calls[].extra_content.google.thought_signature`;
-responses: `encrypted_content` of a reasoning item; anthropic: `signature_delta`, or a `redacted_thinking` block where no thinking
-block is open; gemini: `thoughtSignature`. In the last three, another vendor's is marked by `switchgear.wire.signatures`.
-A Gemini function call's signature becomes reasoning right before the call.
+responses: `encrypted_content` of a reasoning item; anthropic: `signature_delta`, or a `redacted_thinking` block where
+no thinking block is open; gemini: `thoughtSignature`. In the last three, another vendor's is marked by
+`switchgear.wire.signatures`. A Gemini function call's signature becomes reasoning right before the call.
 
-Memory of a stream is bounded by its three limits, however long it is: an event in hand (`max_event_bytes`); what later events must
-repeat (`max_held_bytes`: all text and arguments towards responses; arguments of unfinished calls towards gemini and, when calls
-interleave, anthropic; nothing of that towards chat); and, from anthropic to chat, 4 MiB of the reasoning block whose signature is due
-(a longer one's details entry has its text cut short there). Beyond the first two the stream ends with an error event.
+Memory of a stream is bounded by its three limits, however long it is: an event in hand (`max_event_bytes`); what later
+events must repeat (`max_held_bytes`: all text and arguments towards responses; arguments of unfinished calls towards
+gemini and, when calls interleave, anthropic; nothing of that towards chat); and, from anthropic to chat, 4 MiB of the
+reasoning block whose signature is due (a longer one is sent without its signature). Beyond the first two the stream
+ends with an error event.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,10 +36,10 @@ class Translator:
     model: the name the client sees; "" shows the upstream's own. include_usage: chat's `stream_options.include_usage`
     (other dialects always tell their usage). seed: ids that the upstream does not give are made from it (hex digits
     of the request id); "": random. created: unix seconds.
-    quirks: `keep_reasoning` leaves `delta.reasoning` under that name in chat to chat; else it becomes `reasoning_content`.
-    json_tool, tool_names, single_call, legacy_functions: as in `wire.conversation.ReplyContext` and `Conversation`: the
-    tool that stands in for structured output and whose arguments become text; the upstream's names of tools to the
-    client's; only the first call goes on; chat's old `function_call` form.
+    quirks: `keep_reasoning` leaves `delta.reasoning` under that name in chat to chat; else it becomes
+    `reasoning_content`. json_tool, tool_names, single_call, legacy_functions: as in `wire.conversation.ReplyContext`
+    and `Conversation`: the tool that stands in for structured output and whose arguments become text; the upstream's
+    names of tools to the client's; only the first call goes on; chat's old `function_call` form.
     echo: fields of the request that a Responses object repeats (`tools`, `instructions`, …), JSON values.
 
     Raises ValueError for a pair that is not translated and for an unknown quirk. `feed` and `flush` never raise on
@@ -77,7 +80,8 @@ class Translator:
         """The upstream's error event, as it arrived; for an error found here, `{"error":{…}}` in OpenAI's form."""
     @property
     def error_status(self) -> int:
-        """The HTTP status that fits the error (§16.2), for logs, or for the client if nothing was sent; 0 without one."""
+        """The HTTP status that fits the error (§16.2), for logs, or for the client if nothing was sent; 0 without
+        one."""
     @property
     def finished(self) -> bool:
         """The answer ended well, and its ending was written."""
