@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.providers.folding import events
 from tests.providers.stream_cases import (
     ANTHROPIC,
@@ -87,6 +89,22 @@ def test_8_unknown_events_and_deltas_are_ignored() -> None:
 def test_8_padding_in_the_json_makes_no_difference() -> None:
     plain = ANTHROPIC["tools"]
     assert run("anthropic", "chat", plain.replace(b"}\n\n", b"  }   \n\n"))[1] == run("anthropic", "chat", plain)[1]
+
+
+def test_8_a_stream_that_lost_its_message_start_is_told_all_the_same() -> None:
+    body = ANTHROPIC["text"].split(b"\n\n", 1)[1]
+    for client in ("chat", "responses", "gemini"):
+        assert only("anthropic", client, body)["text"] == only("anthropic", client, ANTHROPIC["text"])["text"]
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, 1.5, True])
+def test_8_9_members_of_the_wrong_type_raise_nothing(odd: object) -> None:
+    first = {"type": "content_block_start", "index": odd, "content_block": {"type": "text", "text": odd}}
+    body = anthropic(first, {"type": "content_block_stop", "index": odd}, *text_block(1, "a"))
+    assert only("anthropic", "chat", body)["text"] == "a"
+    chunk = gemini_chunk({"text": "a"}, finish="STOP")
+    chunk["candidates"][0] |= {"finishReason": odd or "STOP", "groundingMetadata": odd}
+    assert only("gemini", "chat", gemini(chunk, chunk | {"candidates": odd}))["text"] == "a"
 
 
 def test_8_a_stop_without_a_reason_is_truncated() -> None:

@@ -34,7 +34,7 @@ cdef class FromAnthropic(Decoder):
                 delta = i
             elif named(&f[i], b"index", 5):
                 index = integer(&f[i])
-        if fits and delta >= 0:
+        if fits and delta >= 0 and self.turn.begun:
             inner = members(f[delta].p, f[delta].n, d, 4)
             for i in range(inner):
                 if named(&d[i], b"type", 4):
@@ -69,12 +69,15 @@ cdef class FromAnthropic(Decoder):
             turn.start(as_str(inner.get("id")), as_str(inner.get("model")))
         elif type_ == "content_block_start":
             turn.start("", "")
-            self.block_start(e.get("index"), as_dict(e.get("content_block")))
+            self.block_start(as_key(e.get("index")), as_dict(e.get("content_block")))
         elif type_ == "content_block_delta":
-            self.block_delta(e.get("index"), as_dict(e.get("delta")))
+            turn.start("", "")
+            self.block_delta(as_key(e.get("index")), as_dict(e.get("delta")))
         elif type_ == "content_block_stop":
-            self.block_stop(e.get("index"))
+            turn.start("", "")
+            self.block_stop(as_key(e.get("index")))
         elif type_ == "message_delta":
+            turn.start("", "")
             inner = as_dict(e.get("delta"))
             if type(inner.get("stop_reason")) is str:
                 turn.first.reason = _ANTHROPIC_FINISH.get(inner["stop_reason"], "stop")

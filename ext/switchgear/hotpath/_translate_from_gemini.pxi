@@ -140,9 +140,11 @@ cdef class FromGemini(Decoder):
         reason = candidate.get("finishReason")
         if reason:
             self.reasoned = True
+            if type(reason) is not str and type(reason) is not int:
+                reason = "OTHER"
             if reason in _GEMINI_EXPLAINED and not choice.spoke and not choice.calls:
                 turn.text_str(choice, candidate.get("finishMessage"))
-            turn.finish(choice, _GEMINI_REASONS.get(reason, "content_filter") if type(reason) in (str, int) else "stop")
+            turn.finish(choice, _GEMINI_REASONS.get(reason, "content_filter"))
         return 0
 
     cdef int part(self, Choice choice, dict part, const char* p, Py_ssize_t n) except -1:
@@ -225,7 +227,10 @@ cdef class FromGemini(Decoder):
         cdef long long candidates, thoughts, extra
         if self.usage.n == 0:
             return 0
-        u = as_dict(decode(self.usage.p, self.usage.n))
+        try:
+            u = as_dict(decode(self.usage.p, self.usage.n))
+        except (ValueError, RecursionError):
+            return 0
         if as_int(u.get("promptTokenCount")) < 0 and as_int(u.get("totalTokenCount")) < 0:
             return 0
         c.known = True

@@ -39,9 +39,7 @@ cdef class FromResponses(Decoder):
         return self.slow(as_dict(decode(p, n)), p, n, named_error)
 
     cdef object item(self, dict e):
-        key = e.get("output_index", e.get("item_id"))
-        if type(key) is not int and type(key) is not str:
-            key = -1
+        key = as_key(e.get("output_index", e.get("item_id")))
         found = self.items.get(key)
         if found is None:
             if len(self.items) > MAX_CALLS * 8:
@@ -102,7 +100,7 @@ cdef class FromResponses(Decoder):
         type_ = item.get("type")
         if type_ == "function_call" and type(said) is not Call:
             call = turn.new_call(choice)
-            self.items[e.get("output_index", e.get("item_id"))] = call
+            self.items[as_key(e.get("output_index", e.get("item_id")))] = call
             turn.name_call(choice, call, as_str(item.get("call_id")) or as_str(item.get("id")), as_str(item.get("name")), False)
             turn.call_arguments_str(choice, call, item.get("arguments"))
         elif type_ == "message" or type_ == "reasoning":
@@ -121,7 +119,7 @@ cdef class FromResponses(Decoder):
         if type_ == "function_call":
             if type(said) is not Call:
                 self.added(e, {**item, "arguments": ""})
-                said = self.items[e.get("output_index", e.get("item_id"))]
+                said = self.items[as_key(e.get("output_index", e.get("item_id")))]
             call = <Call>said
             turn.name_call(choice, call, as_str(item.get("call_id")), as_str(item.get("name")), True)
             if not call.opened:

@@ -338,6 +338,11 @@ cdef inline list as_list(object v):
     return <list>v if type(v) is list else []
 
 
+cdef inline object as_key(object v):
+    """`v` where it can be a key, else -1."""
+    return v if type(v) is int or type(v) is str else -1
+
+
 cdef inline str as_str(object v):
     return <str>v if type(v) is str else ""
 
