@@ -142,7 +142,7 @@ def test_12_geminis_tool_prompt_and_audio_tokens() -> None:
 
 
 def test_13_tool_ids_towards_anthropic_are_clean_and_distinct() -> None:
-    ids = ["functions.f:0", "call|x", "a b", "a_b", "ok-1", "_x20", "ü"]
+    ids = ["functions.f:0", "call|x", "a b", "a_b", "ok-1", "sgid-x", "ü"]
     body = sse(
         *[
             chat_chunk(chat_call(i, id=id, type="function", function={"name": "f", "arguments": "{}"}))

@@ -10,7 +10,7 @@ path, which knows everything. Numbers of TRANSLATION sections are given where a 
 Each part is a file beside this one, included here so that the compiler sees all calls.
 """
 
-from base64 import b64encode as _b64encode
+from base64 import b64encode as _b64encode, urlsafe_b64encode as _urlsafe
 from hashlib import sha256 as _sha256
 import json as _python_json
 from os import urandom as _urandom
@@ -29,20 +29,15 @@ cdef enum:
 
 
 cdef bytes pack_signature(str vendor, bytes value, bint redacted):
-    """A foreign signature, marked with whose it is: the format of `switchgear.wire.signatures`."""
-    return b"switchgear:" + vendor.encode() + (b"+redacted:" if redacted else b":") + value
+    """A foreign signature, marked with whose it is: the token that `switchgear.providers.signatures` reads."""
+    return b"swg." + vendor.encode() + (b"-redacted." if redacted else b".") + value
 
 
 cdef str tool_id(str id):
-    """`id` as Anthropic accepts it, `[a-zA-Z0-9_-]+` (§13): other bytes become `_xHH`, and so does what looks like one."""
-    cdef bytes raw
-    if id.isascii() and id.replace("_", "a").replace("-", "a").isalnum() and "_x" not in id:
+    """`id` as Anthropic accepts it, `[a-zA-Z0-9_-]+` (§13); the same function as `switchgear.providers.identifiers.plain_tool_id`."""
+    if id.isascii() and id.replace("_", "a").replace("-", "a").isalnum() and not id.startswith("sgid-"):
         return id
-    raw = id.encode("utf-8", "surrogatepass")
-    return "".join([
-        chr(b) if (48 <= b <= 57 or 65 <= b <= 90 or 97 <= b <= 122 or b == 45 or (b == 95 and raw[i + 1:i + 2] != b"x")) else f"_x{b:02X}"
-        for i, b in enumerate(raw)
-    ])
+    return "sgid-" + _urlsafe(id.encode("utf-8", "replace")).decode().rstrip("=")
 
 
 include "_translate_buffer.pxi"

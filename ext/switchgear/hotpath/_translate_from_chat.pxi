@@ -262,7 +262,10 @@ cdef class FromChat(Decoder):
                 if type_ == "reasoning.text":
                     self.turn.signature(choice, vendor, one.get("signature"), False)
                 elif type_ == "reasoning.encrypted":
-                    self.turn.signature(choice, vendor, one.get("data"), vendor == "anthropic")
+                    data = as_str(one.get("data"))
+                    if vendor == "openai" and data:
+                        data = openai_signature(as_str(one.get("id")), data)
+                    self.turn.signature(choice, vendor, data, vendor == "anthropic")
         return 0
 
     cdef int call(self, Choice choice, dict entry) except -1:

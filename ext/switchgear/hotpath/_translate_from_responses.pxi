@@ -139,7 +139,8 @@ cdef class FromResponses(Decoder):
             if "reasoning" not in said:
                 for part in as_list(item.get("content")) + as_list(item.get("summary")):
                     turn.reasoning_str(choice, as_dict(part).get("text"))
-            turn.signature(choice, "openai", item.get("encrypted_content"), False)
+            if as_str(item.get("encrypted_content")):
+                turn.signature(choice, "openai", openai_signature(as_str(item.get("id")), item["encrypted_content"]), False)
             turn.encoder.reasoning_end(choice)
         return 0
 

@@ -130,9 +130,11 @@ cdef class ToAnthropic(Encoder):
         return 0
 
     cdef int sign(self, str vendor, bytes value, bint redacted) except -1:
-        """A signature of the open thinking block; without one, a block that holds nothing else."""
+        """A signature of the open thinking block; without one, of a block that holds nothing else."""
         cdef bytes packed = value if vendor == "anthropic" else pack_signature(vendor, value, redacted)
-        if self.open == THINKING and not redacted:
+        if not redacted:
+            if self.open != THINKING:
+                self.start(THINKING, b'{"type":"thinking","thinking":"","signature":""}')
             self.out.put(b'event: content_block_delta\ndata: {"type":"content_block_delta","index":', 71)
             self.out.number(self.block - 1)
             self.out.add(b',"delta":{"type":"signature_delta","signature":"' + escaped(packed.decode()) + b'"}}\n\n')

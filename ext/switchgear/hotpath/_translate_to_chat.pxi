@@ -114,7 +114,12 @@ cdef class ToChat(Encoder):
                 choice.thought.clear()
             self.out.add(b'","signature":"')
         else:
-            self.out.add(b',"type":"reasoning.encrypted","data":"')
+            self.out.add(b',"type":"reasoning.encrypted",')
+            if vendor == "openai":
+                id, tilde, value = value.rpartition(b"~")
+                if tilde:
+                    self.out.add(b'"id":"' + escaped(id.decode()) + b'",')
+            self.out.add(b'"data":"')
         self.out.add(escaped(value.decode()))
         self.out.add(b'","format":"' + escaped(_FORMATS.get(vendor, vendor)) + b'"}]')
         return self.out.add(self.shut)

@@ -242,7 +242,7 @@ cdef class ToResponses(Encoder):
         if redacted or self.thought is None or self.thought.signature is not None:
             self.close_thought()
             self.open_thought()
-        self.thought.signature = value if vendor == "openai" else pack_signature(vendor, value, redacted)
+        self.thought.signature = value.rpartition(b"~")[2] if vendor == "openai" else pack_signature(vendor, value, redacted)
         self.turn.hold(len(value))
         return self.close_thought() if redacted else 0
 

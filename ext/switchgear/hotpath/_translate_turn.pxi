@@ -3,6 +3,11 @@
 # A decoder calls Turn; Turn keeps the invariants (start once, a tool call started once with id and name, nothing after
 # the end, one finish reason a choice) and calls the encoder. Text travels as the inside of a JSON string token.
 
+cdef str openai_signature(str id, str value):
+    """OpenAI's encrypted reasoning is sent back with its item's id: both travel as one value."""
+    return f"{id}~{value}" if id else value
+
+
 cdef class Call:
     """One tool call."""
     cdef int choice

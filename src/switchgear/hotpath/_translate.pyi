@@ -11,9 +11,9 @@ Rules: TRANSLATION §7 to §15 and §20. `chat` to `chat` repairs what §10 list
 Signatures of reasoning reach the client where its dialect can carry them, so that a second turn can send them back
 (§2.4):
 chat: `delta.reasoning_details` entries with an `index`, and `tool_calls[].extra_content.google.thought_signature`;
-responses: `encrypted_content` of a reasoning item; anthropic: `signature_delta`, or a `redacted_thinking` block where
-no thinking block is open; gemini: `thoughtSignature`. In the last three, another vendor's is marked by
-`switchgear.wire.signatures`. A Gemini function call's signature becomes reasoning right before the call.
+responses: `encrypted_content` of a reasoning item; anthropic: `signature_delta`, of an empty thinking block where
+none is open; gemini: `thoughtSignature`. In the last three, another vendor's is marked by
+`switchgear.providers.signatures`. A Gemini function call's signature becomes reasoning right before the call.
 
 Memory of a stream is bounded by its three limits, however long it is: an event in hand (`max_event_bytes`); what later
 events must repeat (`max_held_bytes`: all text and arguments towards responses; arguments of unfinished calls towards
