@@ -5,6 +5,7 @@ _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
 _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
+_translate  event streams: from one wire format into another
 _score    choosing among targets
 _metrics  counters in memory shared by the workers
 
@@ -13,7 +14,7 @@ Importing this package imports none of them; a module that was not built fails w
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse")
+MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse", "_translate")
 
 
 def require() -> None:
