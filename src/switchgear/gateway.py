@@ -25,6 +25,7 @@ from switchgear.errors import (
     UpstreamProtocolError,
 )
 from switchgear.hotpath._peek import PeekError, peek_request
+from switchgear.routing.retry import Outcome
 from switchgear.types import Headers, Reply, RequestContext, Usage
 from switchgear.upstream import answers
 from switchgear.upstream.failover import Answer, Failover
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from switchgear.auth.authenticator import Authenticator
     from switchgear.hotpath._peek import Request as Peeked
     from switchgear.hotpath._sse import Rewriter
+    from switchgear.hotpath._unary import Unary
     from switchgear.observability.logs import AccessLog
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.router import Route, Router
+    from switchgear.upstream.lanes import Lanes
     from switchgear.upstream.upstream import Answered
 
 _DONE = b"data: [DONE]\n\n"
@@ -57,6 +60,7 @@ class Gateway:
         failover: Failover,
         metrics: Metrics,
         access_log: AccessLog,
+        lanes: Lanes,
     ):
         self.loop = loop
         self.authenticator = authenticator
@@ -65,6 +69,7 @@ class Gateway:
         self.failover = failover
         self.metrics = metrics
         self.access_log = access_log
+        self.lanes = lanes
 
     async def handle(self, ctx: RequestContext, reply: Reply) -> None:
         """Serve one request into `reply`.
@@ -79,19 +84,56 @@ class Gateway:
             ctx.principal = principal or await self.authenticator.authenticate_slowly(ctx.token)
             self.understand(ctx)
             self.allow(ctx)
-            answer = await self.failover.send(ctx, self.route(ctx))
-            headers = self.head(ctx, answer)
-            if answer.body is not None:
-                await reply.whole(ctx.status, headers, answer.body)
-            elif answer.rewriter is not None:
-                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
-            else:
-                await self.relay_bytes(answer.response, headers, reply)
+            route = self.route(ctx)
+            answer = await self.failover.send(ctx, route)
+            await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
             ctx.error = error
             raise
         finally:
-            self.settle(ctx, reply)
+            self.settle(ctx)
+        self.lanes.learn(ctx, route)
+
+    async def take_over(self, ctx: RequestContext, call: Unary, reply: Reply) -> None:
+        """As `handle`, from the send on: for what the compiled path began and cannot end."""
+        self.adopt(ctx, call)
+        try:
+            answer = await self.failover.take_over(ctx, call)
+            await self.answer(ctx, answer, reply)
+        except (SwitchgearError, asyncio.CancelledError) as error:
+            ctx.error = error
+            raise
+        finally:
+            self.settle(ctx)
+
+    def adopt(self, ctx: RequestContext, call: Unary) -> None:
+        """What the compiled path knows of a request."""
+        ctx.principal, ctx.peeked, ctx.target = call.principal, call.peeked, call.target
+        ctx.model, ctx.usage, ctx.attempts = call.peeked.model or "", call.usage, 1
+        ctx.credential_name = call.credential.name
+
+    def told(self, ctx: RequestContext, call: Unary) -> None:
+        """The access line of a request that the compiled path ended; it counts its metrics by itself."""
+        self.adopt(ctx, call)
+        ctx.status = call.response.status
+        self.access_log.line(ctx, self.loop.time())
+
+    def left(self, ctx: RequestContext, call: Unary, error: BaseException) -> None:
+        """Settle a request whose client left while the compiled path waited."""
+        self.adopt(ctx, call)
+        ctx.error = error
+        call.route.report(call.index, Outcome.CANCELLED, self.loop.time())
+        self.settle(ctx)
+
+    async def answer(self, ctx: RequestContext, answer: Answer, reply: Reply) -> None:
+        """The answer, whole or as it comes."""
+        headers = self.head(ctx, answer)
+        if answer.body is not None:
+            await reply.whole(ctx.status, headers, answer.body)
+        elif answer.rewriter is not None:
+            await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+        else:
+            await self.relay_bytes(answer.response, headers, reply)
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
@@ -253,7 +295,7 @@ class Gateway:
             response.close()
         await reply.end()
 
-    def settle(self, ctx: RequestContext, reply: Reply) -> None:
+    def settle(self, ctx: RequestContext) -> None:
         """8. On every exit: metrics and the access line."""
         now = self.loop.time()
         self.metrics.settle(ctx, now)

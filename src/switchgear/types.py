@@ -24,6 +24,7 @@ class Endpoint(Struct, frozen=True):
     body: `json` and `multipart` are read whole (up to the cap), `stream` is relayed as it comes, `none` has no body.
     required: top-level fields that must be there. sse: `chat`, `responses` or `opaque`, see `hotpath._sse`.
     model: whether the request names a model; where it does not, the provider is chosen by header or default.
+    fast: the compiled path takes the common requests of this endpoint (`hotpath._unary`).
     gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
     """
 
@@ -34,6 +35,7 @@ class Endpoint(Struct, frozen=True):
     sse: Literal["chat", "responses", "opaque"] = "opaque"
     asks_usage: bool = False
     gather: bool = True
+    fast: bool = False
     model: Literal["required", "optional", "none"] = "required"
     dialect: Dialect = "openai"
 

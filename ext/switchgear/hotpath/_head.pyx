@@ -22,14 +22,6 @@ cdef bytes bearer(bytes value):
 
 
 cdef class Head:
-    cdef readonly bytes token
-    cdef readonly bytes content_type
-    cdef readonly bytes origin
-    cdef readonly bytes provider
-    cdef readonly bytes request_id
-    cdef readonly Py_ssize_t length
-    cdef readonly list forwarded
-
     def __init__(self, headers, frozenset forward):
         cdef tuple pair
         cdef bytes name, api_key = EMPTY

@@ -38,6 +38,11 @@ class Authenticator:
     def __repr__(self) -> str:
         return f"Authenticator(keys={len(self._keys)}, jwt={self._verifier is not None}, open={self._open})"
 
+    @property
+    def digests(self) -> dict[bytes, tuple[bytes, Principal]]:
+        """The virtual keys: SHA-256 digest to itself and whose key it is."""
+        return self._keys.digests
+
     async def start(self) -> None:
         """Fetch the key set, if there is one, and keep it fresh. That it could not be fetched is logged, not raised."""
         if self._jwks is not None:

@@ -33,6 +33,11 @@ class KeyStore:
     def __len__(self) -> int:
         return len(self._by_digest)
 
+    @property
+    def digests(self) -> dict[bytes, tuple[bytes, Principal]]:
+        """SHA-256 digest of each key, to itself and whose it is."""
+        return self._by_digest
+
     def find(self, token: bytes) -> Principal | None:
         """Whose key `token` is, None for nobody's."""
         if len(token) > MAX_KEY_LENGTH:

@@ -8,13 +8,14 @@ _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
 _score    choosing among targets
 _metrics  counters in memory shared by the workers
+_unary    the whole of a common request: what gateway.py does for it, in two calls
 
 Importing this package imports none of them; a module that was not built fails where it is imported, with what to do.
 """
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse", "_translate")
+MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse", "_translate", "_unary")
 
 
 def require() -> None:

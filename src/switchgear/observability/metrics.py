@@ -17,6 +17,7 @@ import platform
 import resource
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from switchgear import __version__
@@ -195,12 +196,35 @@ class Metrics:
             phase = "streaming" if ctx.status else "waiting" if ctx.attempts else "admission"
             slab.add(self.slot("switchgear_client_disconnects_total", phase))
 
+    def unary_slots(self, endpoint: str, model: str, target: str) -> tuple[object, ...]:
+        """What the compiled path counts by itself: slots of requests (200), duration, attempts, input and output
+        tokens,
+        and a function for the other classes of tokens."""
+        handles = self.request_handles(endpoint, model, target)
+        return (
+            handles.requests(200),
+            handles.duration(False),
+            self.slot("switchgear_upstream_attempts_total", self._target_label(target), "answered"),
+            handles.token("input"),
+            handles.token("output"),
+            partial(self._count_details, handles),
+        )
+
+    @property
+    def latency_bounds(self) -> tuple[float, ...]:
+        """Upper bounds of the latency histograms' buckets, seconds."""
+        return self._latency_bounds
+
     def _count_tokens(self, handles: RequestHandles, usage: Usage) -> None:
         add = self.slab.add
         if usage.input_tokens:
             add(handles.token("input"), usage.input_tokens)
         if usage.output_tokens:
             add(handles.token("output"), usage.output_tokens)
+        self._count_details(handles, usage)
+
+    def _count_details(self, handles: RequestHandles, usage: Usage) -> None:
+        add = self.slab.add
         if usage.cached_tokens:
             add(handles.token("cached"), usage.cached_tokens)
         if usage.cache_write_tokens:

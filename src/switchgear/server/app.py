@@ -62,18 +62,42 @@ class App:
             endpoint = methods.get(scope["method"]) if methods is not None else None
             if endpoint is None:
                 await self._other_path(scope, head, request_id, exchange, reply)
+            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit:
+                message = await receive()
+                body = message.get("body", b"")
+                if len(body) == head.length:  # all of it: do not ask again
+                    exchange.reading = False
+                else:
+                    body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
+                gateway = worker.gateway
+                call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
+                if call is None:
+                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
+                    ctx.body = body
+                    await gateway.handle(ctx, reply)
+                    return
+                try:
+                    if call.waiter is not None:
+                        await call.waiter
+                    good = call.finish(reply.extra)
+                except BaseException as error:
+                    call.abandon()
+                    gateway.left(self._context(scope, endpoint, endpoint.path, head, request_id, exchange), call, error)
+                    raise
+                if good:
+                    reply.started = True
+                    await send({"type": "http.response.start", "status": 200, "headers": call.headers})
+                    await send({"type": "http.response.body", "body": call.body})
+                    if gateway.access_log.enabled:
+                        ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
+                        gateway.told(ctx, call)
+                else:
+                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
+                    ctx.body = body
+                    await gateway.take_over(ctx, call, reply)
             else:
                 ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                if endpoint.body == "json" and 0 <= head.length <= worker.config.server.body_limit:
-                    message = await receive()
-                    body = message.get("body", b"")
-                    if len(body) == head.length:  # all of it: do not ask again
-                        exchange.reading = False
-                        ctx.body = body
-                    else:
-                        ctx.body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
-                else:
-                    await self._read_body(ctx, head, exchange)
+                await self._read_body(ctx, head, exchange)
                 await worker.gateway.handle(ctx, reply)
         except BaseException as error:
             await self._failed(error, request_id, exchange, reply)

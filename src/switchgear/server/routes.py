@@ -10,7 +10,9 @@ import re
 
 from switchgear.types import Endpoint
 
-_CHAT = Endpoint("chat.completions", "/chat/completions", required=("messages",), sse="chat", asks_usage=True)
+_CHAT = Endpoint(
+    "chat.completions", "/chat/completions", required=("messages",), sse="chat", asks_usage=True, fast=True
+)
 
 EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/chat/completions": {"POST": _CHAT},
@@ -20,7 +22,7 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/responses": {"POST": Endpoint("responses", "/responses", sse="responses")},
     "/v1/responses/input_tokens": {"POST": Endpoint("responses.input_tokens", "/responses/input_tokens")},
     "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact")},
-    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", required=("input",))},
+    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", fast=True)},
     "/v1/moderations": {"POST": Endpoint("moderations", "/moderations", required=("input",), model="optional")},
     "/v1/rerank": {"POST": Endpoint("rerank", "/rerank")},
     "/v1/images/generations": {

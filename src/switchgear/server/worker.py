@@ -28,6 +28,7 @@ from switchgear.server.inflight import SWEEP_S, InFlight
 from switchgear.types import Target
 from switchgear.upstream.catalogue import Catalogue
 from switchgear.upstream.failover import Failover
+from switchgear.upstream.lanes import Lanes
 from switchgear.upstream.upstream import Upstream
 
 log = logs.get(__name__)
@@ -114,7 +115,13 @@ class Worker:
             router.adopt(self._router)
         for route in router.routes():
             self.metrics.declare([route.model], [target.name for target in route.targets])
-        catalogue = Catalogue(config, upstreams, router.set_models)
+        lanes = Lanes(self.loop, authenticator.digests, upstreams, self.metrics)
+
+        def models_listed(provider: str, names: frozenset[str]) -> None:
+            router.set_models(provider, names)
+            lanes.fast.forget()  # a name may have changed hands
+
+        catalogue = Catalogue(config, upstreams, models_listed)
         catalogue.start()
         access = AccessLog(config.logging.access, self.metrics)
         gateway = Gateway(
@@ -125,6 +132,7 @@ class Worker:
             Failover(self.loop, upstreams, self.metrics),
             self.metrics,
             access,
+            lanes,
         )
         gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
         if self._router is not None:

@@ -19,7 +19,7 @@ GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that
 INFLATED_MAX = 64 * 1024 * 1024
 
 # Not for the client: ours to set, or about the hop behind us.
-_OWN = frozenset(
+OWN_HEADERS = frozenset(
     (
         b"content-length",
         b"x-request-id",
@@ -41,7 +41,7 @@ def client_headers(response: Answered) -> Headers:
     """The upstream's headers that go on to the client; its request id under a name of its own."""
     headers: Headers = []
     for pair in response.headers:
-        if pair[0] not in _OWN:
+        if pair[0] not in OWN_HEADERS:
             headers.append(pair)
         elif pair[0] == b"x-request-id":
             headers.append((b"x-switchgear-upstream-request-id", pair[1]))

@@ -21,6 +21,7 @@ from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 
 if TYPE_CHECKING:
+    from switchgear.hotpath._unary import Unary
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
@@ -75,6 +76,29 @@ class Failover:
         route.report(index, Outcome.ANSWERED, now)
         if upstream.credentials.troubled and credential is not None:
             upstream.credentials.succeeded(credential)
+        return answer
+
+    async def take_over(self, ctx: RequestContext, call: Unary) -> Answer:
+        """As `send`, where the compiled path made the first attempt and its answer is not of the common kind."""
+        route, index = call.route, call.index
+        target = ctx.target = call.target
+        if call.stale:  # the kept connection was already gone; nothing was answered, and nothing is held against
+        anybody
+            route.report(index, Outcome.CANCELLED, self.loop.time())
+            return await self.send(ctx, route)
+        ctx.attempts = 1
+        ctx.credential_name = call.credential.name
+        try:
+            if call.error is not None:
+                raise call.error
+            answer = await judged(ctx, target.model, call.response, False)
+        except (UpstreamError, Overloaded) as error:
+            failed = self._report(error, route, index, call.upstream, call.credential)
+            return await self._again(ctx, route, index, error, failed)
+        except BaseException:
+            route.report(index, Outcome.CANCELLED, self.loop.time())
+            raise
+        route.report(index, Outcome.ANSWERED, self.loop.time())
         return answer
 
     async def _again(
@@ -178,10 +202,15 @@ async def attempt(
         idle_s=timeouts.idle,
         deadline=ctx.started_at + timeouts.total,
     )
+    return await judged(ctx, target.model, response, ask_usage)
+
+
+async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
+    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
     try:
         if response.status < 300 and response.body is not None and not response.event_stream:
-            return Answer(response, whole(ctx, target.model, response, response.body))
-        return await begun(ctx, target.model, response, ask_usage)
+            return Answer(response, whole(ctx, model, response, response.body))
+        return await begun(ctx, model, response, hide_usage)
     except BaseException:
         response.close()
         raise

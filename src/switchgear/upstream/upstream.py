@@ -138,7 +138,7 @@ class Upstream:
         key = (ctx.method, ctx.path, azure_model, credential.name)
         start = self._heads.get(key)
         if start is None:
-            start = self._start(ctx.method, self.path(ctx.path, model), credential)
+            start = self.start(ctx.method, self.path(ctx.path, model), credential)
             if len(self._heads) < _HEADS_MAX and ctx.path == ctx.endpoint.path:
                 self._heads[key] = start
         parts = [start]
@@ -159,9 +159,9 @@ class Upstream:
 
     def probe_head(self, endpoint_path: str) -> bytes:
         """Request line and headers of a GET of our own (listing models), without the last empty line."""
-        return self._start("GET", self.path(endpoint_path, ""), self.credentials.pick(0.0))
+        return self.start("GET", self.path(endpoint_path, ""), self.credentials.pick(0.0))
 
-    def _start(self, method: str, path: str, credential: Credential | None) -> bytes:
+    def start(self, method: str, path: str, credential: Credential | None) -> bytes:
         line = f"{method} {path} HTTP/1.1\r\nHost: {self.authority}\r\n"
         agent = f"User-Agent: switchgear/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         lines = b"".join(b"%b: %b\r\n" % pair for pair in credential.headers) if credential else b""

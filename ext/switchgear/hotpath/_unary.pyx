@@ -1,0 +1,287 @@
+"""The whole of a common request, compiled. Interface and rules in src/switchgear/hotpath/_unary.pyi; reference: gateway.py.
+
+Strategy: everything between the body's last byte and the upstream's socket is one call (`FastPath.begin`), everything
+between the answer's last byte and the client's is another (`Unary.finish`), with one future between them. A request
+that is not of the common kind is declined before anything was done; an answer that is not, is handed over to
+the gateway together with what was done so far.
+"""
+
+from cpython.bytes cimport PyBytes_GET_SIZE
+
+from switchgear.hotpath._client cimport Connection, Pool, Response
+from switchgear.hotpath._head cimport Head
+
+import hmac
+from hashlib import sha256
+from random import random
+
+from switchgear.hotpath._peek import PeekError, peek_reply, peek_request, prepare, splice
+
+cdef object same_digest = hmac.compare_digest
+cdef enum:
+    MAX_LANES = 20000
+    ARRAY = 91  # ord("[")
+
+
+cdef class Hop:
+    """One target of a lane. starts: the rendered beginning of the request head, by credential name."""
+
+    cdef readonly object target
+    cdef readonly object upstream
+    cdef object credentials
+    cdef Pool pool
+    cdef bytes token
+    cdef dict starts
+    cdef object render
+    cdef tuple slots  # of the metrics: requests, duration, attempts, input, output, and what counts the other tokens
+
+    def __init__(self, target, upstream, Pool pool not None, bytes token, render, tuple slots not None):
+        self.target = target
+        self.upstream = upstream
+        self.credentials = upstream.credentials
+        self.pool = pool
+        self.token = token
+        self.render = render
+        self.slots = slots
+        self.starts = {}
+
+
+cdef class Lane:
+    """One model at one endpoint, as `FastPath` takes it. hops: one `Hop` a target, in the route's order."""
+
+    cdef readonly object route
+    cdef object pick
+    cdef object report
+    cdef list hops
+    cdef bytes name           # the client's name for the model, as JSON
+    cdef double first_token_s
+    cdef double idle_s
+    cdef double total_s
+    cdef bint needs_messages
+
+    def __init__(self, route, list hops not None, bytes name not None, bint needs_messages):
+        self.route = route
+        self.pick = route.pick
+        self.report = route.report
+        self.hops = hops
+        self.name = name
+        self.first_token_s = route.timeouts.first_token
+        self.idle_s = route.timeouts.idle
+        self.total_s = route.timeouts.total
+        self.needs_messages = needs_messages
+
+
+cdef class FastPath:
+    cdef dict keys            # SHA-256 of a key -> (the same, Principal)
+    cdef dict lanes           # endpoint name -> {model: Lane}
+    cdef object time
+    cdef object create_future
+    cdef object own           # names of headers that are not passed on
+    cdef object answered      # Outcome.ANSWERED
+    cdef object declined      # Outcome.CANCELLED: picked, but not sent
+    cdef object slab
+    cdef tuple bounds
+    cdef object read_usage
+    cdef Py_ssize_t count
+    cdef readonly Py_ssize_t gather_bytes
+
+    def __init__(self, loop, dict keys not None, *, own, answered, declined, slab, tuple bounds not None, read_usage,
+                 Py_ssize_t gather_bytes):
+        self.time = loop.time
+        self.keys = keys
+        self.lanes = {}
+        self.own = own
+        self.answered = answered
+        self.declined = declined
+        self.create_future = loop.create_future
+        self.slab = slab
+        self.bounds = bounds
+        self.read_usage = read_usage
+        self.gather_bytes = gather_bytes
+        self.count = 0
+
+    def learn(self, str endpoint not None, str model not None, Lane lane not None):
+        if self.count < MAX_LANES:
+            self.count += 1
+            self.lanes.setdefault(endpoint, {})[model] = lane
+
+    def knows(self, str endpoint not None, str model not None):
+        return model in self.lanes.get(endpoint, ())
+
+    def forget(self):
+        self.lanes.clear()
+        self.count = 0
+
+    def begin(self, str endpoint not None, Head head not None, bytes body not None, bytes request_id not None, double started):
+        cdef dict models = self.lanes.get(endpoint)
+        cdef tuple known
+        cdef Lane lane
+        cdef Hop hop
+        cdef Connection conn
+        cdef Response response
+        cdef Unary call
+        cdef double now
+        cdef Py_ssize_t index
+        cdef bytes start
+        if models is None or head.forwarded or head.provider or PyBytes_GET_SIZE(head.token) > 512:
+            return None
+        digest = sha256(head.token).digest()
+        known = self.keys.get(digest)
+        if known is None or not same_digest(known[0], digest):
+            return None
+        try:
+            peeked = peek_request(body)
+        except PeekError:
+            return None
+        model = peeked.model
+        lane = models.get(model) if model is not None else None
+        if lane is None or peeked.stream:
+            return None
+        if lane.needs_messages and (peeked.messages_kind != ARRAY or peeked.messages_empty):
+            return None
+        principal = known[1]
+        allowed = principal.models
+        if allowed is not None and model not in allowed:
+            return None
+        now = self.time()
+        index = lane.pick(now, random())
+        hop = <Hop>lane.hops[index]
+        conn = None if hop.pool.closing or hop.credentials.troubled else hop.pool.take_unused(now)
+        if conn is None:
+            lane.report(index, self.declined, now)
+            return None
+        credential = hop.credentials.pick(now)
+        start = hop.starts.get(credential.name)
+        if start is None:
+            start = hop.starts[credential.name] = hop.render(credential)
+        outgoing = body if hop.token is None else prepare(body, peeked, hop.token, False)
+        content_type = head.content_type or b"application/json"
+        length = b"%d" % PyBytes_GET_SIZE(outgoing)
+        response = Response.__new__(Response)
+        conn.first_byte_s = lane.first_token_s
+        conn.idle_s = lane.idle_s
+        conn.started = started
+        conn.total_deadline = started + lane.total_s
+        conn.gather_bytes = self.gather_bytes
+        conn.head_request = False
+        conn.begin(
+            response,
+            b"".join((start, b"Content-Type: ", content_type, b"\r\nContent-Length: ", length, b"\r\nX-Request-ID: ", request_id, b"\r\n\r\n")),
+            outgoing,
+            now,
+        )
+        call = Unary.__new__(Unary)
+        call.path = self
+        call.lane = lane
+        call.hop = hop
+        call.index = index
+        call.response = response
+        call.principal = principal
+        call.peeked = peeked
+        call.credential = credential
+        call.started = started
+        call.waiter = self.create_future() if response.error is None else None
+        response.waiter = call.waiter
+        return call
+
+
+cdef class Unary:
+    cdef FastPath path
+    cdef Lane lane
+    cdef Hop hop
+    cdef double started
+    cdef readonly Py_ssize_t index
+    cdef readonly Response response
+    cdef readonly object principal
+    cdef readonly object peeked
+    cdef readonly object credential
+    cdef readonly object waiter
+    cdef readonly object usage
+    cdef readonly list headers
+    cdef readonly bytes body
+
+    @property
+    def route(self):
+        return self.lane.route
+
+    @property
+    def target(self):
+        return self.hop.target
+
+    @property
+    def upstream(self):
+        return self.hop.upstream
+
+    @property
+    def error(self):
+        cdef Response response = self.response
+        if response.headed and not response.gathering:
+            return None
+        return response.error
+
+    @property
+    def stale(self):
+        return self.response.stale
+
+    def abandon(self):
+        self.response.close()
+
+    def finish(self, list extra not None):
+        cdef Response response = self.response
+        cdef FastPath path = self.path
+        cdef bytes body = response.body
+        cdef tuple pair
+        cdef list headers
+        cdef bint json = False
+        cdef double now
+        if body is None or response.status != 200 or response.error is not None or not body:
+            return False
+        headers = []
+        for item in response.headers:
+            pair = <tuple>item
+            if pair[0] == b"content-type":
+                json = pair[1] == b"application/json" or (<bytes>pair[1]).startswith(b"application/json;")
+            elif pair[0] == b"content-encoding":
+                return False
+            if pair[0] not in path.own:
+                headers.append(pair)
+            elif pair[0] == b"x-request-id":
+                headers.append((b"x-switchgear-upstream-request-id", pair[1]))
+        if not json:
+            return False
+        try:
+            found = peek_reply(body)
+        except PeekError:
+            return False
+        if found.error_start >= 0 and found.choices_start < 0:
+            return False
+        if found.usage_start >= 0:
+            self.usage = path.read_usage(body[found.usage_start : found.usage_end])
+        if self.hop.token is not None and found.model_start >= 0:
+            body = splice(body, found.model_start, found.model_end, self.lane.name)
+        headers.append((b"x-switchgear-target", self.hop.target.header))
+        headers.append((b"x-switchgear-attempts", b"1"))
+        headers += extra
+        headers.append((b"content-length", b"%d" % PyBytes_GET_SIZE(body)))
+        self.headers = headers
+        self.body = body
+        now = path.time()
+        self.lane.report(self.index, path.answered, now)
+        self.count(now)
+        return True
+
+    cdef int count(self, double now) except -1:
+        cdef tuple slots = self.hop.slots
+        slab = self.path.slab
+        slab.add(slots[0])
+        slab.observe(slots[1], self.path.bounds, now - self.started)
+        slab.add(slots[2])
+        usage = self.usage
+        if usage is not None:
+            if usage.input_tokens:
+                slab.add(slots[3], usage.input_tokens)
+            if usage.output_tokens:
+                slab.add(slots[4], usage.output_tokens)
+            if usage.cached_tokens or usage.reasoning_tokens or usage.cache_write_tokens:
+                slots[5](usage)
+        return 0

@@ -1,0 +1,101 @@
+"""The whole of a common request, compiled: authenticate, understand, allow, route, send in one call; judge and head
+in another.
+
+Common is: a virtual key, a JSON body, no stream, a model that `FastPath.learn` was told of, an idle connection to the
+target
+drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done) or
+handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from switchgear.hotpath._client import Pool, Response
+from switchgear.hotpath._head import Head
+from switchgear.hotpath._metrics import Slab
+from switchgear.hotpath._peek import Request
+from switchgear.routing.credentials import Credential
+from switchgear.routing.retry import Outcome
+from switchgear.routing.router import Route
+from switchgear.types import Headers, Principal, Target, Usage
+from switchgear.upstream.upstream import Upstream
+
+class Hop:
+    """One target of a lane.
+
+    token: the target's model as a JSON string, None where it is the client's own name. render: the beginning of the
+    request's
+    head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        upstream: Upstream,
+        pool: Pool,
+        token: bytes | None,
+        render: Callable[[Credential], bytes],
+        slots: tuple[object, ...],
+    ) -> None: ...
+
+class Lane:
+    """One model at one endpoint. hops: one a target, in the route's order. name: the client's name for it, as JSON."""
+
+    def __init__(self, route: Route, hops: list[Hop], name: bytes, needs_messages: bool) -> None: ...
+
+class FastPath:
+    """keys: SHA-256 digest to (digest, principal). own: names of upstream headers that do not go on to the client.
+
+    answered, declined: the outcomes to report to a route. slab, bounds: where requests are counted. gather_bytes:
+    longer
+    answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
+    """
+
+    def __init__(
+        self,
+        loop: object,
+        keys: dict[bytes, tuple[bytes, Principal]],
+        *,
+        own: frozenset[bytes],
+        answered: Outcome,
+        declined: Outcome,
+        slab: Slab,
+        bounds: tuple[float, ...],
+        read_usage: Callable[[bytes], Usage | None],
+        gather_bytes: int,
+    ) -> None: ...
+    def learn(self, endpoint: str, model: str, lane: Lane) -> None: ...
+    def knows(self, endpoint: str, model: str) -> bool: ...
+    def forget(self) -> None:
+        """Unlearn every lane."""
+    def begin(self, endpoint: str, head: Head, body: bytes, request_id: bytes, started: float) -> Unary | None:
+        """Send the request, if it is of the common kind. started: `loop.time()` of its arrival."""
+
+class Unary:
+    """A request under way. Await `waiter` (unless None), then call `finish`; `abandon` when it is not waited for.
+
+    error: why there is no answer, stale: because a kept connection was already gone. After a `finish` that returned
+    True:
+    headers, body and usage of the answer.
+    """
+
+    waiter: Awaitable[None] | None
+    index: int
+    route: Route
+    target: Target
+    upstream: Upstream
+    credential: Credential
+    principal: Principal
+    peeked: Request
+    response: Response
+    error: Exception | None
+    stale: bool
+    usage: Usage | None
+    headers: Headers
+    body: bytes
+    def abandon(self) -> None:
+        """Close the upstream's connection."""
+    def finish(self, extra: Headers) -> bool:
+        """True: the answer is ready and counted. False: hand over to the gateway, nothing was counted.
+
+        extra: headers that the edge adds to every answer.
+        """
