@@ -35,13 +35,13 @@ def test_the_upstream_sees_as_many_requests_as_there_are_attempts(
 ) -> None:
     defaults = quick(retries={"attempts": attempts, "backoff": "1ms", "max_backoff": "1ms"})
     gateway = start_gateway(basic_config(sim, defaults=defaults))
-    sim.fault({"fault": {"status": 500}})
-    assert post(gateway.origin, chat(stream=stream)).status == 500
-    assert len(calls(sim)) == attempts
-    sim.forget()
     sim.fault({"fault": {"reset-before-headers": True}})
     answer = post(gateway.origin, chat(stream=stream))
     assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
+    assert len(calls(sim)) == attempts
+    sim.forget()
+    sim.fault({"fault": {"status": 500}})
+    assert post(gateway.origin, chat(stream=stream)).status == 500
     assert len(calls(sim)) == attempts
 
 

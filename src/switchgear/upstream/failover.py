@@ -143,7 +143,10 @@ class Failover:
                 upstream.credentials.throttle(credential, now, error.retry_after_s)
             if outcome.refused:
                 upstream.credentials.refused(credential, now)
-        held = upstream.credentials.wait_s(now) if outcome.throttled or outcome.refused else None
+        if outcome.throttled or outcome.refused:
+            held = upstream.credentials.wait_s(now)
+        else:  # a 503 with Retry-After speaks for the target, whatever the credential
+            held = error.retry_after_s if isinstance(error, UpstreamRejected) else None
         route.report(index, outcome, now, held)
         self.metrics.upstream_failed(route.targets[index].name, outcome.label)
         return outcome
