@@ -93,6 +93,15 @@ class Target:
         self.name = f"{provider}/{model}"
         self.header = quote(self.name, safe="/:@!$&'()*+,;=~-._ ").encode("ascii")
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Target):
+            return NotImplemented
+        mine = (self.provider, self.model, self.tier, self.weight)
+        return mine == (other.provider, other.model, other.tier, other.weight)
+
+    def __hash__(self) -> int:
+        return hash((self.provider, self.model, self.tier, self.weight))
+
     def __repr__(self) -> str:
         return f"Target({self.name!r}, tier={self.tier}, weight={self.weight})"
 

@@ -144,7 +144,8 @@ class CredentialPool:
         """
         slots, count = self._slots, len(self._slots)
         if not self.troubled and not tried:
-            self._next = index = (self._next + 1) % count
+            index = self._next % count
+            self._next = index + 1
             return self._turn[index]
         for step in range(count):
             index = (self._next + step) % count
