@@ -17,6 +17,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from switchgear.errors import (
+    ClientDisconnected,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -226,8 +227,7 @@ class Gateway:
         if rewriter.error is not None and ctx.error is None:
             ctx.error = answers.embedded_error(rewriter.error)
         if ctx.usage is None and ctx.endpoint.sse != "opaque":
-            sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
-            ctx.usage = Usage(input_tokens=sent // 4, output_tokens=rewriter.events, estimated=True)
+            ctx.usage = estimated(ctx, rewriter.events)
 
     async def _linger(self, response: Answered) -> None:
         """Wait briefly for the end of the body after [DONE], so that the connection can be used again."""
@@ -256,9 +256,17 @@ class Gateway:
     def settle(self, ctx: RequestContext, reply: Reply) -> None:
         """8. On every exit: metrics and the access line."""
         now = self.loop.time()
+        if ctx.usage is None and ctx.sent and ctx.model and isinstance(ctx.error, asyncio.CancelledError | ClientDisconnected):
+            ctx.usage = estimated(ctx, 0)  # the client left before anything was told; the prompt was read all the same
         self.metrics.settle(ctx, now)
         if self.access_log.enabled:
             self.access_log.line(ctx, now)
+
+
+def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
+    """A usage nobody counted: four bytes of the request to a token, as English text has them; flagged as an estimate."""
+    sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
+    return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
 
 
 def _present(peeked: Peeked, name: str) -> bool:

@@ -141,6 +141,7 @@ class RequestContext:
     target: Target | None = None
     credential_name = ""
     attempts = 0
+    sent = False  # the upstream has read the request of the last attempt: leaving now is not free
     first_byte_at = 0.0
     status = 0
     error: BaseException | None = None

@@ -89,6 +89,7 @@ class Failover:
         if not isinstance(ctx.body, bytes):  # a body that was relayed as it came is gone
             raise error
         while True:
+            ctx.sent = False  # what failed costs nothing
             target = route.targets[index]
             upstream = self.upstreams[target.provider]
             now = self.loop.time()
@@ -172,15 +173,20 @@ async def attempt(
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
     timeouts = route.timeouts
-    response = await upstream.transport.send(
-        upstream.head(ctx, credential, target.model, length),
-        body,
-        gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
-        connect_s=timeouts.connect,
-        first_byte_s=timeouts.first_token,
-        idle_s=timeouts.idle,
-        deadline=ctx.started_at + timeouts.total,
-    )
+    try:
+        response = await upstream.transport.send(
+            upstream.head(ctx, credential, target.model, length),
+            body,
+            gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
+            connect_s=timeouts.connect,
+            first_byte_s=timeouts.first_token,
+            idle_s=timeouts.idle,
+            deadline=ctx.started_at + timeouts.total,
+        )
+    except asyncio.CancelledError as left:
+        ctx.sent = getattr(left, "sent", False)
+        raise
+    ctx.sent = True
     try:
         if response.status < 300 and response.body is not None and not response.event_stream:
             return Answer(response, whole(ctx, target.model, response, response.body))
