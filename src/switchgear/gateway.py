@@ -256,7 +256,12 @@ class Gateway:
     def settle(self, ctx: RequestContext, reply: Reply) -> None:
         """8. On every exit: metrics and the access line."""
         now = self.loop.time()
-        if ctx.usage is None and ctx.sent and ctx.model and isinstance(ctx.error, asyncio.CancelledError | ClientDisconnected):
+        if (
+            ctx.usage is None
+            and ctx.sent
+            and ctx.model
+            and isinstance(ctx.error, asyncio.CancelledError | ClientDisconnected)
+        ):
             ctx.usage = estimated(ctx, 0)  # the client left before anything was told; the prompt was read all the same
         self.metrics.settle(ctx, now)
         if self.access_log.enabled:

@@ -144,6 +144,7 @@ class Failover:
                 upstream.credentials.throttle(credential, now, error.retry_after_s)
             if outcome.refused:
                 upstream.credentials.refused(credential, now)
+        held: float | None
         if outcome.throttled or outcome.refused:
             held = upstream.credentials.wait_s(now)
         else:  # a 503 with Retry-After speaks for the target, whatever the credential
