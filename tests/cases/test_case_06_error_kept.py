@@ -59,7 +59,10 @@ def test_param_survives(once: GatewayProcess) -> None:
 
 def test_a_body_is_forwarded_as_it_came(start_gateway: Start) -> None:
     body = b'{"error": {"message":"m","type":"t","param":"p","code":"c", "more": [1.0, {"x":null}]}}'
-    raw = b"HTTP/1.1 422 Unprocessable\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    raw = b"HTTP/1.1 422 Unprocessable\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
 
     async def run() -> None:
         async with serving(answering(raw)) as upstream:

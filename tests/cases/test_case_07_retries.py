@@ -25,7 +25,11 @@ def tiers(**model: Any) -> dict[str, Any]:
 
 def quick(**defaults: Any) -> dict[str, Any]:
     """Retries without long waits."""
-    return {"retries": {"attempts": 3, "backoff": "1ms", "max_backoff": "1ms"}, "breaker": {"failures": 1000}, **defaults}
+    return {
+        "retries": {"attempts": 3, "backoff": "1ms", "max_backoff": "1ms"},
+        "breaker": {"failures": 1000},
+        **defaults,
+    }
 
 
 @STREAMS
@@ -91,7 +95,9 @@ def test_headers_of_a_plain_answer(gateway: GatewayProcess, sim: SimulatorProces
 
 
 @STREAMS
-def test_retry_after_is_waited_for_at_the_same_target(start_gateway: Start, sim: SimulatorProcess, stream: bool) -> None:
+def test_retry_after_is_waited_for_at_the_same_target(
+    start_gateway: Start, sim: SimulatorProcess, stream: bool
+) -> None:
     gateway = start_gateway(basic_config(sim, defaults=quick()))
     sim.fault({"fault": {"status": 429, "retry-after": "1"}, "times": 1})
     answer = post(gateway.origin, chat(stream=stream))
@@ -184,7 +190,9 @@ UPSTREAM_KEYS = ["sk-upstream-one-1111", "sk-upstream-two-2222"]
 
 @STREAMS
 @pytest.mark.parametrize("status", [401, 429])
-def test_another_credential_is_used_next(start_gateway: Start, sim: SimulatorProcess, status: int, stream: bool) -> None:
+def test_another_credential_is_used_next(
+    start_gateway: Start, sim: SimulatorProcess, status: int, stream: bool
+) -> None:
     config = basic_config(sim, defaults=quick())
     config["providers"]["sim"]["credentials"] = UPSTREAM_KEYS
     gateway = start_gateway(config)

@@ -107,7 +107,13 @@ def test_counted(start_gateway: Start, sim: SimulatorProcess, path: str) -> None
     gateway = start_gateway(basic_config(sim))
     for stream in (True, False):
         before = tokens(gateway, "input"), tokens(gateway, "output")
-        wanted = {"model": "sim", "stream": stream, "messages": chat()["messages"], "input": "abcdefgh", "prompt": "abc"}
+        wanted = {
+            "model": "sim",
+            "stream": stream,
+            "messages": chat()["messages"],
+            "input": "abcdefgh",
+            "prompt": "abc",
+        }
         answer = post(gateway.origin, wanted, path)
         assert answer.status == 200
         record = calls(sim)[-1]

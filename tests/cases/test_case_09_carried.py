@@ -88,7 +88,12 @@ def test_stream(start_gateway: Start, deltas: list[dict[str, Any]], renamed: boo
 
 @pytest.mark.parametrize("renamed", [False, True], ids=["same name", "renamed"])
 def test_whole(start_gateway: Start, renamed: bool) -> None:
-    message = {"role": "assistant", "content": None, "reasoning_content": "Hm.", "tool_calls": TOOL_EVENTS[0]["tool_calls"]}
+    message = {
+        "role": "assistant",
+        "content": None,
+        "reasoning_content": "Hm.",
+        "tool_calls": TOOL_EVENTS[0]["tool_calls"],
+    }
     sent = json.dumps(
         {
             "id": "x",
@@ -130,6 +135,13 @@ def test_streamed_request_differs_by_the_question_for_usage_alone(start_gateway:
     wanted = ODD.replace(b'"stream":false', b'"stream":true').replace(b"NAME", b"m")
     seen, _ = through(start_gateway, raw, wanted, renamed=False)
     assert seen == wanted[:-1] + b',"stream_options":{"include_usage":true}}'
+
+
+def test_a_coding_nobody_asked_for_is_undone(gateway: GatewayProcess, sim: SimulatorProcess) -> None:
+    answer = post(gateway.origin, chat("sim;gzip"))
+    assert answer.status == 200
+    assert "content-encoding" not in answer.headers
+    assert answer.json["choices"][0]["finish_reason"] == "stop"
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -159,7 +159,11 @@ def test_a_whole_answer_that_breaks_off(two: Any, sim: SimulatorProcess, fault: 
 
 @pytest.mark.parametrize(
     ("path", "fault"),
-    [(path, fault) for path in (CHAT, RESPONSES) for fault in ("close-mid-stream=0", "truncate-chunked=0", "reset-mid-stream=0")]
+    [
+        (path, fault)
+        for path in (CHAT, RESPONSES)
+        for fault in ("close-mid-stream=0", "truncate-chunked=0", "reset-mid-stream=0")
+    ]
     + [(CHAT, "error-event=0")],
 )
 def test_a_stream_that_breaks_before_its_first_event_is_tried_elsewhere(

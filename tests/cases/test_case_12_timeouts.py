@@ -42,7 +42,13 @@ def last_event(answer: Answer) -> dict[str, Any]:
 def test_the_first_token_is_forwarded_while_the_second_is_held(
     gateway: GatewayProcess, sim: SimulatorProcess, path: str
 ) -> None:
-    wanted = {"model": "sim;stall-mid-stream=2", "messages": chat()["messages"], "prompt": "x", "input": "x", "stream": True}
+    wanted = {
+        "model": "sim;stall-mid-stream=2",
+        "messages": chat()["messages"],
+        "prompt": "x",
+        "input": "x",
+        "stream": True,
+    }
     with Open(gateway.origin, path, wanted) as client:
         got = b""
         while got.count(b"\n\n") < 2:

@@ -62,7 +62,9 @@ def test_names_the_upstream_takes_are_bounded(start_gateway: Start, sim: Simulat
     """Where every name of the upstream passes, 256 of them get a label; the rest share one."""
     gateway = start_gateway(basic_config(sim))
     assert asyncio.run(send_all(gateway, [(f"name-{n}", KEY) for n in range(1000)])) == {200: 1000}
-    requests = {name: value for name, value in gateway.metrics().items() if name.startswith("switchgear_requests_total")}
+    requests = {
+        name: value for name, value in gateway.metrics().items() if name.startswith("switchgear_requests_total")
+    }
     assert len(requests) == 257
     assert sum(requests.values()) == 1000
     before = len(gateway.metrics())

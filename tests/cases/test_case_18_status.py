@@ -65,3 +65,15 @@ def test_too_many_waiting_for_a_connection(start_gateway: Start, sim: SimulatorP
             answer = post(gateway.origin, chat(stream=stream))
             assert (answer.status, answer.error["type"], answer.error["code"]) == (503, "server_error", "overloaded")
             assert answer.headers["retry-after"] == "1"
+
+
+@STREAMS
+def test_waiting_too_long_for_a_connection(start_gateway: Start, sim: SimulatorProcess, stream: bool) -> None:
+    """It is the gateway's pool that is full: its own overload, not the upstream's timeout."""
+    config = basic_config(sim, defaults={"retries": {"attempts": 1}, "timeouts": {"connect": "300ms"}})
+    config["providers"]["sim"] |= {"pool": {"max_connections": 1}, "models": ["sim"]}
+    gateway = start_gateway(config)
+    with Open(gateway.origin, CHAT, chat("sim;stall-before-headers")):
+        until(lambda: len(calls(sim)) == 1, "first at the upstream")
+        answer = post(gateway.origin, chat(stream=stream))
+        assert (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, "overloaded", "1")

@@ -107,9 +107,7 @@ def test_a_cap_of_ones_own(start_gateway: Start, sim: SimulatorProcess, chunked:
 
 @pytest.mark.parametrize("path", ["/v1/files", "/v1/audio/transcriptions"])
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "declared"])
-def test_uploads_have_a_cap_of_their_own(
-    start_gateway: Start, sim: SimulatorProcess, path: str, chunked: bool
-) -> None:
+def test_uploads_have_a_cap_of_their_own(start_gateway: Start, sim: SimulatorProcess, path: str, chunked: bool) -> None:
     gateway = start_gateway(basic_config(sim, server={"body_limit": "1KiB", "upload_limit": "64KiB"}))
 
     def upload(size: int) -> int:

@@ -54,7 +54,8 @@ def ask(gateway: GatewayProcess, method: str, path: str, endpoint: Endpoint, key
     elif endpoint.body != "none":
         body = (
             b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\n%b\r\n'
-            b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.png"\r\n\r\nx\r\n--b--\r\n' % model.encode()
+            b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.png"\r\n\r\nx\r\n--b--\r\n'
+            % model.encode()
         )
         headers["content-type"] = "multipart/form-data; boundary=b"
     return Open(gateway.origin, path, body, method=method, headers=headers, key=key).answer()
@@ -103,7 +104,13 @@ def test_the_right_key_passes(
 
 @pytest.mark.parametrize(
     "path",
-    ["//v1/chat/completions", "/v1//chat/completions", "/v1/chat/completions/", "/v1/chat%2Fcompletions", "/v1/./chat/completions"],
+    [
+        "//v1/chat/completions",
+        "/v1//chat/completions",
+        "/v1/chat/completions/",
+        "/v1/chat%2Fcompletions",
+        "/v1/./chat/completions",
+    ],
 )
 @pytest.mark.parametrize("key", [None, OTHER_KEY])
 def test_odd_spellings_pass_no_other_gate(
