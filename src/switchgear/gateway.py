@@ -269,7 +269,7 @@ class Gateway:
 
 
 def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
-    """A usage nobody counted: four bytes of the request to a token, as English text has them; flagged as an estimate."""
+    """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
     sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
     return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
 
