@@ -1,4 +1,4 @@
-"""A client for the tests of CASES: HTTP over a socket, with what the wire shows and when it is closed in the test's hands."""
+"""A client for the tests of CASES: HTTP over a socket that the test reads piece by piece and closes when it likes."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def total(metrics: dict[str, float], name: str, **labels: str) -> float:
 
 
 def at_rest(gateway: GatewayProcess) -> bool:
-    """Whether no request is in flight (but the scrape itself), no stream open, no upstream connection busy or awaited."""
+    """Whether nothing is in flight but the scrape itself: no stream open, no upstream connection busy or awaited."""
     metrics = gateway.metrics()
     return (
         total(metrics, "switchgear_in_flight") <= 1

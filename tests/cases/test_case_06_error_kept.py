@@ -131,9 +131,11 @@ def test_smallest_retry_after_of_all_targets(
 def test_the_sdk_raises_what_it_would_raise_directly(once: GatewayProcess, sim: SimulatorProcess) -> None:
     def raised(url: str, status: int) -> tuple[Any, ...]:
         sim.fault({"fault": {"status": status, "retry-after": "1"}})
-        with openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client:
-            with pytest.raises(openai.APIStatusError) as caught:
-                client.chat.completions.create(model="sim", messages=[{"role": "user", "content": "x"}])
+        with (
+            openai.OpenAI(base_url=url, api_key=KEY, max_retries=0) as client,
+            pytest.raises(openai.APIStatusError) as caught,
+        ):
+            client.chat.completions.create(model="sim", messages=[{"role": "user", "content": "x"}])
         error = caught.value
         return type(error), error.status_code, error.type, error.code, error.param, error.body
 

@@ -1,4 +1,4 @@
-"""CASES 7: one attempt and time budget for the whole request; a 429 is not ill health; the pool never empties itself."""
+"""CASES 7: one attempt and time budget for a whole request; a 429 is not ill health; no pool empties itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CASES 8: a stream's usage is asked of the upstream, hidden from who did not ask, and estimated when the client leaves."""
+"""CASES 8: a stream's usage is asked of the upstream, hidden from who did not ask, estimated when the client leaves."""
 
 from __future__ import annotations
 

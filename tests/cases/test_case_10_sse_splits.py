@@ -81,10 +81,14 @@ def test_the_sdk_reads_them(gateway: GatewayProcess, sim: SimulatorProcess, faul
 
 
 TEXT = "Grüße, 世界 \U0001f600\u2028"
-EVENTS = [
-    b"data: " + json.dumps({"id": "x", "model": "m", "choices": [{"index": 0, "delta": {"content": part}}]}, ensure_ascii=False).encode()
-    for part in TEXT
-] + [b'data: {"id":"x","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}', b"data: [DONE]"]  # fmt: skip
+
+
+def _event(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return b"data: " + json.dumps({"id": "x", "model": "m", "choices": [choice]}, ensure_ascii=False).encode()
+
+
+EVENTS = [*(_event({"content": part}) for part in TEXT), _event({}, "stop"), b"data: [DONE]"]
 
 
 @pytest.mark.parametrize("ends", [b"\n", b"\r\n"], ids=["LF", "CRLF"])

@@ -30,8 +30,8 @@ async def send_all(gateway: GatewayProcess, requests: list[tuple[str, str]]) -> 
         for model, key in waiting:
             body = b'{"model":"%b","messages":[{"role":"user","content":"x"}]}' % model.encode()
             writer.write(
-                b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b"
-                % (key.encode(), len(body), body)
+                b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+                b"authorization: Bearer %b\r\ncontent-length: %d\r\n\r\n%b" % (key.encode(), len(body), body)
             )
             head = await reader.readuntil(b"\r\n\r\n")
             status = int(head[9:12])

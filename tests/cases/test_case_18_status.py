@@ -1,4 +1,4 @@
-"""CASES 18: unreachable is 502, the gateway's own overload 503 with Retry-After. Upstream timeouts (504): see case 12."""
+"""CASES 18: unreachable is 502, the gateway's own overload 503 with Retry-After (504, timeouts: see case 12)."""
 
 from __future__ import annotations
 

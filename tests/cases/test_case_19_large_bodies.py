@@ -92,9 +92,11 @@ def test_a_declared_length_is_refused_unread(gateway: GatewayProcess) -> None:
 
 
 def test_the_sdk_raises(gateway: GatewayProcess) -> None:
-    with openai.OpenAI(base_url=gateway.url, api_key=KEY, max_retries=0) as client:
-        with pytest.raises(openai.APIStatusError) as caught:
-            client.chat.completions.create(model="sim", messages=[{"role": "user", "content": "x" * (CAP + 1)}])
+    with (
+        openai.OpenAI(base_url=gateway.url, api_key=KEY, max_retries=0) as client,
+        pytest.raises(openai.APIStatusError) as caught,
+    ):
+        client.chat.completions.create(model="sim", messages=[{"role": "user", "content": "x" * (CAP + 1)}])
     assert (caught.value.status_code, caught.value.code) == (413, "request_too_large")
 
 
