@@ -17,6 +17,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from switchgear.errors import (
+    ClientDisconnected,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -110,7 +111,7 @@ class Gateway:
         """What the compiled path knows of a request."""
         ctx.principal, ctx.peeked, ctx.target = call.principal, call.peeked, call.target
         ctx.model, ctx.usage, ctx.attempts = call.peeked.model or "", call.usage, 1
-        ctx.credential_name = call.credential.name
+        ctx.credential_name, ctx.sent = call.credential.name, True
 
     def told(self, ctx: RequestContext, call: Unary) -> None:
         """The access line of a request that the compiled path ended; it counts its metrics by itself."""
@@ -268,8 +269,7 @@ class Gateway:
         if rewriter.error is not None and ctx.error is None:
             ctx.error = answers.embedded_error(rewriter.error)
         if ctx.usage is None and ctx.endpoint.sse != "opaque":
-            sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
-            ctx.usage = Usage(input_tokens=sent // 4, output_tokens=rewriter.events, estimated=True)
+            ctx.usage = estimated(ctx, rewriter.events)
 
     async def _linger(self, response: Answered) -> None:
         """Wait briefly for the end of the body after [DONE], so that the connection can be used again."""
@@ -298,9 +298,22 @@ class Gateway:
     def settle(self, ctx: RequestContext) -> None:
         """8. On every exit: metrics and the access line."""
         now = self.loop.time()
+        if (
+            ctx.usage is None
+            and ctx.sent
+            and ctx.model
+            and isinstance(ctx.error, asyncio.CancelledError | ClientDisconnected)
+        ):
+            ctx.usage = estimated(ctx, 0)  # the client left before anything was told; the prompt was read all the same
         self.metrics.settle(ctx, now)
         if self.access_log.enabled:
             self.access_log.line(ctx, now)
+
+
+def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
+    """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
+    sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
+    return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
 
 
 def _present(peeked: Peeked, name: str) -> bool:

@@ -95,6 +95,15 @@ class Target:
         self.name = f"{provider}/{model}"
         self.header = quote(self.name, safe="/:@!$&'()*+,;=~-._ ").encode("ascii")
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Target):
+            return NotImplemented
+        mine = (self.provider, self.model, self.tier, self.weight)
+        return mine == (other.provider, other.model, other.tier, other.weight)
+
+    def __hash__(self) -> int:
+        return hash((self.provider, self.model, self.tier, self.weight))
+
     def __repr__(self) -> str:
         return f"Target({self.name!r}, tier={self.tier}, weight={self.weight})"
 
@@ -134,6 +143,7 @@ class RequestContext:
     target: Target | None = None
     credential_name = ""
     attempts = 0
+    sent = False  # the upstream has read the request of the last attempt: leaving now is not free
     first_byte_at = 0.0
     status = 0
     error: BaseException | None = None

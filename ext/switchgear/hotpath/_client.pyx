@@ -185,8 +185,9 @@ cdef class Pool:
                 response.waiter = waiter = self.create_future()
                 try:
                     await waiter
-                except BaseException:
+                except BaseException as exc:
                     response.close()
+                    exc.sent = True
                     raise
             if response.headed and not response.gathering:
                 return response     # what goes wrong from here on, read() tells

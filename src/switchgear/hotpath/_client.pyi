@@ -64,7 +64,8 @@ class Pool:
         `body` is bytes. What an iterator raises comes out of `send`, or of `read` once the head is in.
 
         Raises `UpstreamUnreachable`, `UpstreamTimeout`, `UpstreamProtocolError`, `Overloaded`. Cancellation, in
-        whatever phase, closes the connection at once and leaves no trace in the pool.
+        whatever phase, closes the connection at once and leaves no trace in the pool; the `CancelledError` has the
+        attribute `sent` (True) when the request, or some of it, had gone out.
         """
     def sweep(self, now: float) -> None:
         """Time out what is overdue, close idle connections. Call every ~50 ms with `loop.time()`."""

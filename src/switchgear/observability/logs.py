@@ -51,7 +51,8 @@ def configure(logging_config: Logging) -> None:
 def stdlib_config(logging_config: Logging) -> dict[str, Any]:
     """A `logging.config.dictConfig` that sends everything here; granian takes it as its own.
 
-    httpx and httpcore log each request with its address, query included: only their warnings pass.
+    httpx and httpcore log each request with its address, query included, and granian's ASGI side each client that left
+    in the middle of an answer: only their warnings pass.
     """
     level = logging_config.level.upper()
     ours = {"handlers": ["switchgear"], "level": level, "propagate": False}
@@ -64,6 +65,7 @@ def stdlib_config(logging_config: Logging) -> dict[str, Any]:
         "root": {"handlers": ["switchgear"], "level": level},
         "loggers": {
             "_granian": dict(ours),
+            "_granian.asgi.io": {"level": quiet},
             "granian.access": dict(ours),
             "httpx": {"level": quiet},
             "httpcore": {"level": quiet},

@@ -77,8 +77,8 @@ class Route:
     def report(self, index: int, outcome: Outcome, now: float, retry_after_s: float | None = None) -> None:
         """How the attempt at target `index` ended.
 
-        retry_after_s: for `throttled` and `refused` outcomes, how long the target cannot be used, that is
-        `CredentialPool.wait_s`: 0.0 while the provider has another credential.
+        retry_after_s: how long the target wants to be left alone. For `throttled` and `refused` outcomes that is
+        `CredentialPool.wait_s`, 0.0 while the provider has another credential; for others the answer's Retry-After.
         """
         breaker = self._breakers[index]
         if outcome.healthy:
@@ -89,7 +89,7 @@ class Route:
             breaker.failed(now)
         else:
             breaker.abandoned(now)
-        if (outcome.throttled or outcome.refused) and retry_after_s is not None and retry_after_s > 0:
+        if not outcome.healthy and retry_after_s is not None and retry_after_s > 0:
             self._throttled[index] = max(self._throttled[index], now + retry_after_s)
         self._closed = all(breaker.state is State.CLOSED for breaker in self._breakers)
         self._hold(index)

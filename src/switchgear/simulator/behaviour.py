@@ -205,4 +205,8 @@ def merge(default: Behaviour, *sources: Settings) -> Behaviour:
 
 def faulty(behaviour: Behaviour) -> bool:
     """Whether delivery has to look at each fault."""
-    return any(getattr(behaviour, name) not in (None, False, (), {}) for name in TRANSPORT_FAULTS)
+    return any(_asked_for(getattr(behaviour, name)) for name in TRANSPORT_FAULTS)
+
+
+def _asked_for(value: Any) -> bool:
+    return type(value) is int or bool(value)  # 0 counts: before the first event

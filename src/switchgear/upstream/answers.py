@@ -100,7 +100,9 @@ def plain(response: Answered, body: bytes) -> bytes:
         raise UpstreamProtocolError("The upstream sent a body that cannot be decompressed.") from exc
     if inflate.unconsumed_tail or not inflate.eof:
         raise UpstreamProtocolError("The upstream sent a compressed body that is cut short or too large.")
-    response.headers = [pair for pair in response.headers if pair[0] != b"content-encoding"]
+    response.headers[:] = [
+        pair for pair in response.headers if pair[0] != b"content-encoding"
+    ]  # in place: it is theirs
     return content
 
 

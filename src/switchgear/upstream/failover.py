@@ -82,11 +82,10 @@ class Failover:
         """As `send`, where the compiled path made the first attempt and its answer is not of the common kind."""
         route, index = call.route, call.index
         target = ctx.target = call.target
-        if call.stale:  # the kept connection was already gone; nothing was answered, and nothing is held against
-        anybody
+        if call.stale:  # the kept connection was already gone: nothing was answered, nobody is to blame
             route.report(index, Outcome.CANCELLED, self.loop.time())
             return await self.send(ctx, route)
-        ctx.attempts = 1
+        ctx.attempts, ctx.sent = 1, True
         ctx.credential_name = call.credential.name
         try:
             if call.error is not None:
@@ -113,6 +112,7 @@ class Failover:
         if not isinstance(ctx.body, bytes):  # a body that was relayed as it came is gone
             raise error
         while True:
+            ctx.sent = False  # what failed costs nothing
             target = route.targets[index]
             upstream = self.upstreams[target.provider]
             now = self.loop.time()
@@ -167,7 +167,11 @@ class Failover:
                 upstream.credentials.throttle(credential, now, error.retry_after_s)
             if outcome.refused:
                 upstream.credentials.refused(credential, now)
-        held = upstream.credentials.wait_s(now) if outcome.throttled or outcome.refused else None
+        held: float | None
+        if outcome.throttled or outcome.refused:
+            held = upstream.credentials.wait_s(now)
+        else:  # a 503 with Retry-After speaks for the target, whatever the credential
+            held = error.retry_after_s if isinstance(error, UpstreamRejected) else None
         route.report(index, outcome, now, held)
         self.metrics.upstream_failed(route.targets[index].name, outcome.label)
         return outcome
@@ -193,15 +197,20 @@ async def attempt(
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
     timeouts = route.timeouts
-    response = await upstream.transport.send(
-        upstream.head(ctx, credential, target.model, length),
-        body,
-        gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
-        connect_s=timeouts.connect,
-        first_byte_s=timeouts.first_token,
-        idle_s=timeouts.idle,
-        deadline=ctx.started_at + timeouts.total,
-    )
+    try:
+        response = await upstream.transport.send(
+            upstream.head(ctx, credential, target.model, length),
+            body,
+            gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
+            connect_s=timeouts.connect,
+            first_byte_s=timeouts.first_token,
+            idle_s=timeouts.idle,
+            deadline=ctx.started_at + timeouts.total,
+        )
+    except asyncio.CancelledError as left:
+        ctx.sent = getattr(left, "sent", False)
+        raise
+    ctx.sent = True
     return await judged(ctx, target.model, response, ask_usage)
 
 
