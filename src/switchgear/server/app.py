@@ -69,40 +69,53 @@ class App:
                     exchange.reading = False
                 else:
                     body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
-                gateway = worker.gateway
-                call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
-                if call is None:
-                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                    ctx.body = body
-                    await gateway.handle(ctx, reply)
-                    return
-                try:
-                    if call.waiter is not None:
-                        await call.waiter
-                    good = call.finish(reply.extra)
-                except BaseException as error:
-                    call.abandon()
-                    gateway.left(self._context(scope, endpoint, endpoint.path, head, request_id, exchange), call, error)
-                    raise
-                if good:
-                    reply.started = True
-                    await send({"type": "http.response.start", "status": 200, "headers": call.headers})
-                    await send({"type": "http.response.body", "body": call.body})
-                    if gateway.access_log.enabled:
-                        ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                        gateway.told(ctx, call)
-                else:
-                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                    ctx.body = body
-                    await gateway.take_over(ctx, call, reply)
+                await self._whole_body(scope, endpoint, head, request_id, exchange, body, reply, send)
             else:
-                ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
+                ctx = self._context(scope, endpoint, head, request_id, exchange)
                 await self._read_body(ctx, head, exchange)
                 await worker.gateway.handle(ctx, reply)
         except BaseException as error:
             await self._failed(error, request_id, exchange, reply)
         finally:
             worker.inflight.leave(exchange)
+
+    async def _whole_body(
+        self,
+        scope: dict[str, Any],
+        endpoint: Endpoint,
+        head: Head,
+        request_id: bytes,
+        exchange: Exchange,
+        body: bytes,
+        reply: AsgiReply,
+        send: Send,
+    ) -> None:
+        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's stages."""
+        gateway = self.worker.gateway
+        call = None
+        if self.worker.inflight.count <= self.worker.config.server.max_in_flight:
+            call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
+        if call is not None:
+            try:
+                if call.waiter is not None:
+                    await call.waiter
+                if call.finish(reply.extra):
+                    reply.started = True
+                    await send({"type": "http.response.start", "status": 200, "headers": call.headers})
+                    await send({"type": "http.response.body", "body": call.body})
+                    if gateway.access_log.enabled:
+                        gateway.told(self._context(scope, endpoint, head, request_id, exchange, body), call)
+                    return
+            except BaseException as error:
+                if not reply.started:
+                    call.abandon()
+                    gateway.left(self._context(scope, endpoint, head, request_id, exchange, body), call, error)
+                raise
+        ctx = self._context(scope, endpoint, head, request_id, exchange, body)
+        if call is None:
+            await gateway.handle(ctx, reply)
+        else:
+            await gateway.take_over(ctx, call, reply)
 
     async def _not_http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -148,26 +161,34 @@ class App:
         if endpoint is None:
             await self._no_endpoint(method, path, methods, head, reply)
             return
-        ctx = self._context(scope, endpoint, endpoint.path or path[len("/v1") :], head, request_id, exchange)
+        ctx = self._context(scope, endpoint, head, request_id, exchange)
+        ctx.path = endpoint.path or path[len("/v1") :]
         await self._read_body(ctx, head, exchange)
         await self.worker.gateway.handle(ctx, reply)
 
     def _context(
-        self, scope: dict[str, Any], endpoint: Endpoint, path: str, head: Head, request_id: bytes, exchange: Exchange
+        self,
+        scope: dict[str, Any],
+        endpoint: Endpoint,
+        head: Head,
+        request_id: bytes,
+        exchange: Exchange,
+        body: bytes = b"",
     ) -> RequestContext:
         worker = self.worker
-        if len(worker.inflight) > worker.config.server.max_in_flight:
+        if worker.inflight.count > worker.config.server.max_in_flight:
             raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
         ctx = RequestContext(
             endpoint,
             request_id,
             exchange.since,
             method=scope["method"],
-            path=path,
+            path=endpoint.path,
             query=scope["query_string"],
             client_headers=head.forwarded,
             token=head.token,
             content_type=head.content_type,
+            body=body,
         )
         if head.provider:
             ctx.provider = head.provider.decode("latin-1")

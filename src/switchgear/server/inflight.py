@@ -47,9 +47,10 @@ class InFlight:
         self.body_timeout_s = body_timeout_s
         self._young: dict[Exchange, None] = {}  # in order of arrival
         self._watched: dict[Exchange, None] = {}
+        self.count = 0
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._watched)
+        return self.count
 
     def enter(self, receive: Receive) -> Exchange:
         """Register the running task."""
@@ -59,10 +60,12 @@ class InFlight:
             raise RuntimeError("an ASGI application runs in a task")
         exchange = Exchange(task, receive, loop.time())
         self._young[exchange] = None
+        self.count += 1
         return exchange
 
     def leave(self, exchange: Exchange) -> None:
         """Forget it; stop asking for its disconnect."""
+        self.count -= 1
         if self._young.pop(exchange, self) is self:
             self._watched.pop(exchange, None)
         if exchange.watch is not None:
