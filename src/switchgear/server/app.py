@@ -90,7 +90,8 @@ class App:
         reply: AsgiReply,
         send: Send,
     ) -> None:
-        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's stages."""
+        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's
+        stages."""
         gateway = self.worker.gateway
         call = None
         if self.worker.inflight.count <= self.worker.config.server.max_in_flight:
