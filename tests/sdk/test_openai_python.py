@@ -80,7 +80,9 @@ async def test_request_ids(client: AsyncOpenAI, sim: SimulatorProcess) -> None:
 def one_attempt(simulator: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway that does not retry, and does not leave out a target or credential that failed."""
     defaults = {"retries": {"attempts": 1}, "breaker": {"failures": 1000}, "timeouts": {"first_token": "500ms"}}
-    process = GatewayProcess(basic_config(simulator, defaults=defaults), tmp_path_factory.mktemp("one-attempt"))
+    config = basic_config(simulator, defaults=defaults)
+    config["providers"]["sim"]["credentials"] = [f"sk-upstream-{number}-000000" for number in range(50)]
+    process = GatewayProcess(config, tmp_path_factory.mktemp("one-attempt"))
     yield process.ready()
     process.stop()
 
