@@ -69,7 +69,7 @@ class Upstream:
             self.authority += f":{base.port}"
         self.origin = f"{base.scheme}://{self.authority}"
         tls = provider.tls
-        self.context = client_context(verify=tls.verify, ca=tls.ca) if self.secure else None
+        self.context = client_context(verify=tls.verify, ca_file=tls.ca) if self.secure else None
         self.credentials = CredentialPool([_credential(row.auth, entry, n) for n, entry in enumerate(provider.credentials)])
         self.forward = frozenset(header.lower().encode() for header in provider.forward_headers)
         self._heads: dict[tuple[str, str, str, str], bytes] = {}
