@@ -67,7 +67,7 @@ def certified(ca: trustme.CA, *names: str) -> ssl.SSLContext:
 @TRANSPORTS
 async def test_https_with_a_ca_of_its_own(transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path) -> None:
     ca, path = authority(tmp_path)
-    async with relay(sim.port, context=certified(ca, "127.0.0.1")) as secure:
+    with relay(sim.port, context=certified(ca, "127.0.0.1")) as secure:
         url = f"https://127.0.0.1:{secure.port}/v1"
         trusting = start_gateway(through(sim, base_url=url, transport=transport, tls={"ca": path}))
         strict = start_gateway(through(sim, base_url=url, transport=transport))
@@ -84,7 +84,7 @@ async def test_https_with_a_ca_of_its_own(transport: str, sim: SimulatorProcess,
 async def test_the_certificates_name(transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path) -> None:
     """A certificate for another name is refused, unless that name is the one to expect."""
     ca, path = authority(tmp_path)
-    async with relay(sim.port, context=certified(ca, "llm.example")) as secure:
+    with relay(sim.port, context=certified(ca, "llm.example")) as secure:
         url = f"https://127.0.0.1:{secure.port}/v1"
         refused = start_gateway(through(sim, base_url=url, transport=transport, tls={"ca": path}))
         named = start_gateway(through(sim, base_url=url, transport=transport, tls={"ca": path, "server_name": "llm.example"}))
@@ -96,7 +96,7 @@ async def test_the_certificates_name(transport: str, sim: SimulatorProcess, star
 
 @TRANSPORTS
 async def test_ipv6(transport: str, sim: SimulatorProcess, start_gateway: Start) -> None:
-    async with relay(sim.port, host="::1") as six:
+    with relay(sim.port, host="::1") as six:
         gateway = start_gateway(through(sim, base_url=f"http://[::1]:{six.port}/v1", transport=transport))
         async with http(gateway) as client:
             await works(client)
@@ -146,7 +146,7 @@ async def test_errors_aborts_and_time_limits(transport: str, sim: SimulatorProce
 async def test_a_proxy(sim: SimulatorProcess, start_gateway: Start, tmp_path: Path) -> None:
     """HTTP through a proxy in absolute form, HTTPS through a tunnel; the proxy never sees what is in the tunnel."""
     ca, path = authority(tmp_path)
-    async with proxy() as between, relay(sim.port, context=certified(ca, "127.0.0.1")) as secure:
+    with proxy() as between, relay(sim.port, context=certified(ca, "127.0.0.1")) as secure:
         address = f"http://127.0.0.1:{between.port}"
         plain = start_gateway(through(sim, transport="httpx", proxy=address))
         async with http(plain) as client:
