@@ -10,7 +10,9 @@ import json
 from switchgear.wire.errors import envelope
 from tests.conformance.exchanges import Exchange
 
-CREDENTIALS = "credentials refused"  # 401 is about the gateway's key: 502 to the client, and not the words, which quote the key
+CREDENTIALS = (
+    "credentials refused"  # 401 is about the gateway's key: 502 to the client, and not the words, which quote the key
+)
 ENVELOPE = "envelope"  # an error body that an OpenAI client cannot read: the same facts in OpenAI's envelope
 OWN = "refused by the gateway"  # never reaches the provider
 USAGE = "usage hidden"  # the gateway asked for the usage of a stream, the client did not
@@ -48,9 +50,13 @@ def expected_body(exchange: Exchange) -> tuple[int, bytes]:
         code = error.get("code") if isinstance(error.get("code"), str) else None
         kind = {429: "rate_limit_error"}.get(response.status, "invalid_request_error")
         default = {429: "rate_limit_exceeded"}.get(response.status)
-        return response.status, envelope(error["message"], error.get("type") or kind, code or default, error.get("param"))
+        return response.status, envelope(
+            error["message"], error.get("type") or kind, code or default, error.get("param")
+        )
     if change == OWN:
-        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        message = (
+            "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead."
+        )
         return 400, envelope(message, "invalid_request_error", "empty_array", "messages")
     if change == USAGE:
         return response.status, without_usage(response.raw)
@@ -69,5 +75,7 @@ def without_usage(body: bytes) -> bytes:
         if usage is not None and not chunk["choices"]:
             continue
         spaced = json.dumps(chunk, ensure_ascii=False)
-        kept.append("data: " + (spaced if ": " in text else json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))))
+        kept.append(
+            "data: " + (spaced if ": " in text else json.dumps(chunk, ensure_ascii=False, separators=(",", ":")))
+        )
     return "\n\n".join(kept).encode()

@@ -85,7 +85,9 @@ class Exchange(Struct):
         status = self.response.status
         held = str(status) if status in (401, 403, 429) else ""
         where = "openai-deployments" if self.deployment else self.prefix.strip("/").replace("/", "-")
-        return "_".join(part for part in (self.provider, where, self.request.query.removeprefix("api-version="), held) if part)
+        return "_".join(
+            part for part in (self.provider, where, self.request.query.removeprefix("api-version="), held) if part
+        )
 
     @property
     def model(self) -> str | None:
@@ -106,7 +108,11 @@ class Exchange(Struct):
     @property
     def asked_for_usage(self) -> bool:
         """Whether the client asked for the usage of a stream."""
-        options = msgspec.json.decode(self.request.body).get("stream_options") if self._is_json and self.request.body else None
+        options = (
+            msgspec.json.decode(self.request.body).get("stream_options")
+            if self._is_json and self.request.body
+            else None
+        )
         return bool(options and options.get("include_usage"))
 
     def body(self) -> tuple[bytes, str]:

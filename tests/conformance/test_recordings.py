@@ -213,7 +213,9 @@ async def test_lists_of_models(
     recordings: Path, start_simulator: Callable[..., SimulatorProcess], start_gateway: Callable[..., GatewayProcess]
 ) -> None:
     """With no models declared, the recorded lists are merged: each model as `provider/model`, alone also by its name."""
-    lists = {path.parent.parent.name: json.loads(path.read_text("utf-8")) for path in recordings.glob("*/models/*.json")}
+    lists = {
+        path.parent.parent.name: json.loads(path.read_text("utf-8")) for path in recordings.glob("*/models/*.json")
+    }
     if not lists:
         return
     simulator = start_simulator("--recordings", str(recordings))
@@ -228,7 +230,9 @@ async def test_lists_of_models(
     }
     gateway = start_gateway({"providers": providers, "keys": [{"name": "test", "value": KEY}]})
     answer = get_json(f"{gateway.url}/models", headers={"authorization": f"Bearer {KEY}"})
-    names = {name: [model["id"] for model in json.loads(one["response"]["body"])["data"]] for name, one in lists.items()}
+    names = {
+        name: [model["id"] for model in json.loads(one["response"]["body"])["data"]] for name, one in lists.items()
+    }
     owners = Counter(model for models in names.values() for model in models)
     expected = {f"{name}/{model}" for name, models in names.items() for model in models}
     expected |= {model for model, count in owners.items() if count == 1}
@@ -236,7 +240,7 @@ async def test_lists_of_models(
     assert {model["object"] for model in answer["data"]} == {"model"}
 
 
-def models_in(exchange: Exchange, body: bytes) -> set[str]:
+def models_in(exchange: Exchange, body: bytes) -> set[Any]:
     """The names of models that a client reads."""
     if not exchange.stream:
         return {json.loads(body).get("model")} if body.lstrip()[:1] == b"{" else set()

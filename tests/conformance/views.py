@@ -96,7 +96,9 @@ def _reasoning(message: View) -> str:
     content = message.get("content")
     if given or not isinstance(content, list):
         return str(given)
-    return "".join(piece.get("text", "") for part in content if part.get("type") == "thinking" for piece in part["thinking"])
+    return "".join(
+        piece.get("text", "") for part in content if part.get("type") == "thinking" for piece in part["thinking"]
+    )
 
 
 def _call(call: View) -> View:
@@ -133,7 +135,9 @@ def responses_view(body: bytes, stream: bool) -> View:
         answer = last["response"]
     else:
         answer = json.loads(body)
-    texts, refusals, calls = [], [], []
+    texts: list[str] = []
+    refusals: list[str] = []
+    calls = []
     for item in answer["output"]:
         if item["type"] == "function_call":
             calls.append({"call_id": item["call_id"], "name": item["name"], "arguments": arguments(item["arguments"])})

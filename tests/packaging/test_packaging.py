@@ -46,7 +46,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     tree = folder / "tree"
     shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*_NOT_COPIED))
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, tree, cwd=folder)  # the wheel from the sdist
+    run(
+        sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, tree, cwd=folder
+    )  # the wheel from the sdist
     shutil.rmtree(tree)
     return folder
 
@@ -99,9 +101,7 @@ class InstalledGateway(GatewayProcess):
 
 
 @pytest.fixture(params=["from_wheel", "from_source"])
-def installed(
-    request: pytest.FixtureRequest, sim: SimulatorProcess, tmp_path: Path
-) -> Iterator[InstalledGateway]:
+def installed(request: pytest.FixtureRequest, sim: SimulatorProcess, tmp_path: Path) -> Iterator[InstalledGateway]:
     process = InstalledGateway(request.getfixturevalue(request.param), sim, tmp_path)
     yield process
     process.stop()
@@ -175,8 +175,14 @@ def test_a_missing_compiled_module_is_named(from_wheel: Path, tmp_path: Path) ->
     module.unlink()
     clean = {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [python.parent / "switchgear", "serve", "--port", "0"], cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=60, check=False
+        [python.parent / "switchgear", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode != 0
-    assert "switchgear.hotpath._sse" in done.stderr
+    assert "switchgear.hotpath: not built: _sse." in done.stderr
     assert "Traceback" not in done.stderr

@@ -124,7 +124,9 @@ class Script:
 
     async def embeddings(self) -> Any:
         by_default = await self.client.embeddings.create(model=self.model, input=["a", "b", "a"])  # base64 on the wire
-        floats = await self.client.embeddings.create(model=self.model, input=[[1, 2]], encoding_format="float", dimensions=7)
+        floats = await self.client.embeddings.create(
+            model=self.model, input=[[1, 2]], encoding_format="float", dimensions=7
+        )
         return by_default, floats
 
     async def moderations(self) -> Any:
@@ -181,7 +183,9 @@ class Script:
 STEPS = [name for name in vars(Script) if not name.startswith("_")]
 
 _ID = re.compile(r"\b(chatcmpl|cmpl|req|resp|msg|fc|call|file|batch|modr|rs|item|emb)[-_][A-Za-z0-9_-]+")
-_CLOCKS = frozenset(("created", "created_at", "expires_at", "in_progress_at", "completed_at", "cancelled_at", "cancelling_at"))
+_CLOCKS = frozenset(
+    ("created", "created_at", "expires_at", "in_progress_at", "completed_at", "cancelled_at", "cancelling_at")
+)
 
 
 def same(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,11 @@ Answer = tuple[int, dict[str, str], bytes]
 
 def head(method: str = "POST", path: str = CHAT_PATH, length: object = None, **headers: str) -> bytes:
     """A request head. Keyword names become header names; None leaves content-length out."""
-    fields = {"host": "gateway", "authorization": f"Bearer {KEY}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+    fields = {
+        "host": "gateway",
+        "authorization": f"Bearer {KEY}",
+        **{name.replace("_", "-"): text for name, text in headers.items()},
+    }
     if length is not None:
         fields["content-length"] = str(length)
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {text}" for name, text in fields.items() if text), "", ""]
@@ -312,7 +316,9 @@ PATHS: list[tuple[str, str, int, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code"), PATHS, ids=[f"{row[0]} {row[1][:40]}" for row in PATHS])
-async def test_paths(method: str, path: str, status: int, code: str, gateway: GatewayProcess, sim: SimulatorProcess) -> None:
+async def test_paths(
+    method: str, path: str, status: int, code: str, gateway: GatewayProcess, sim: SimulatorProcess
+) -> None:
     [answer] = await exchange(gateway, head(method, path, 0, connection="close"))
     detail = error(answer)
     assert (detail["status"], detail["code"]) == (status, code)
@@ -349,7 +355,9 @@ async def test_preflight(gateway: GatewayProcess) -> None:
     assert "authorization" in headers["access-control-allow-headers"]
     [(status, headers, _)] = await exchange(gateway, post(CHAT, origin="https://app.example", connection="close"))
     assert (status, headers["access-control-allow-origin"]) == (200, "https://app.example")
-    [(status, headers, _)] = await exchange(gateway, head("GET", "/v1/x", origin="https://app.example", connection="close"))
+    [(status, headers, _)] = await exchange(
+        gateway, head("GET", "/v1/x", origin="https://app.example", connection="close")
+    )
     assert (status, headers["access-control-allow-origin"]) == (404, "https://app.example")
     [(_, headers, _)] = await exchange(gateway, post(CHAT, origin="https://evil.example", connection="close"))
     assert not [name for name in headers if name.startswith("access-control")]
@@ -386,12 +394,23 @@ async def test_forms(name: str, gateway: GatewayProcess, sim: SimulatorProcess) 
 
 
 async def test_a_good_form(gateway: GatewayProcess) -> None:
-    [answer] = await exchange(gateway, post(MODEL + FILE + b"--xx--\r\n", "/v1/audio/transcriptions", FORM, connection="close"))
+    [answer] = await exchange(
+        gateway, post(MODEL + FILE + b"--xx--\r\n", "/v1/audio/transcriptions", FORM, connection="close")
+    )
     assert answer[0] == 200
 
 
 async def test_credentials_of_every_kind(gateway: GatewayProcess, sim: SimulatorProcess) -> None:
-    for value in ("", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearer sk-wrong", "Bearer \xff\xfe", f"Bearer {KEY}x", "a" * 50_000):
+    for value in (
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic dXNlcjpwYXNz",
+        "Bearer sk-wrong",
+        "Bearer \xff\xfe",
+        f"Bearer {KEY}x",
+        "a" * 50_000,
+    ):
         [answer] = await exchange(gateway, post(CHAT, authorization=value, connection="close"))
         assert error(answer)["status"] == 401
     assert sim.requests() == []
@@ -428,9 +447,15 @@ async def test_ten_thousand_aborted_requests_leave_nothing_behind(
             if reset:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
+    def aborts(start: int) -> None:
+        for number in range(start, start + 500):
+            abort(kinds[number % 6], number % 4 == 0)
+
     async def storm(count: int) -> None:
-        for start in range(0, count, 500):  # so many at once at most: what they need is given back to the allocator only
-            await asyncio.to_thread(lambda at=start: [abort(kinds[n % 6], n % 4 == 0) for n in range(at, at + 500)])
+        for start in range(
+            0, count, 500
+        ):  # so many at once at most: what they need is given back to the allocator only
+            await asyncio.to_thread(aborts, start)
             await settled()
 
     async def settled() -> None:

@@ -96,25 +96,30 @@ async def test_sigterm_under_load(
 ) -> None:
     """Not ready at once; what was accepted is answered; then nobody is let in; exit code 0."""
     gateway = start_gateway(configured(sim, workers, drain={"grace": "1s", "deadline": "20s"}))
-    async with http(gateway) as client, Load(client).running() as load:
-        async with client.stream("POST", "/v1/chat/completions", json={**CHAT, "model": "sim;tokens=150;gap=20ms", "stream": True}) as long:
-            lines = long.aiter_lines()
-            await anext(lines)
-            gateway.signal(signal.SIGTERM)
-            async with asyncio.timeout(0.9):
-                while (answer := await client.get("/ready")).status_code != 503:
-                    await asyncio.sleep(0.01)
-            assert answer.json()["status"] == "draining"
-            assert answer.headers["connection"] == "close"
-            async with asyncio.timeout(10):
-                while True:
-                    try:
-                        socket.create_connection(("127.0.0.1", gateway.port), 1).close()
-                    except ConnectionRefusedError:
-                        break
-                    await asyncio.sleep(0.05)
-            rest = [line async for line in lines]
-            assert rest[-2:] == ["data: [DONE]", ""]
+    async with (
+        http(gateway) as client,
+        Load(client).running() as load,
+        client.stream(
+            "POST", "/v1/chat/completions", json={**CHAT, "model": "sim;tokens=150;gap=20ms", "stream": True}
+        ) as long,
+    ):
+        lines = long.aiter_lines()
+        await anext(lines)
+        gateway.signal(signal.SIGTERM)
+        async with asyncio.timeout(0.9):
+            while (answer := await client.get("/ready")).status_code != 503:
+                await asyncio.sleep(0.01)
+        assert answer.json()["status"] == "draining"
+        assert answer.headers["connection"] == "close"
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", gateway.port), 1).close()
+                except ConnectionRefusedError:
+                    break
+                await asyncio.sleep(0.05)
+        rest = [line async for line in lines]
+        assert rest[-2:] == ["data: [DONE]", ""]
     assert load.failures == []
     assert load.moved_on == 12
     assert await ended(gateway) == 0
@@ -127,7 +132,7 @@ async def test_the_deadline_ends_what_never_ends(
     gateway = start_gateway(configured(sim, workers, drain={"grace": "100ms", "deadline": "2s"}))
     async with http(gateway) as client:
         body = {**CHAT, "model": "sim;tokens=100000;gap=50ms", "stream": True}
-        with pytest.raises(httpx.HTTPError):
+        with pytest.raises(httpx.HTTPError):  # noqa: PT012 - the stream breaks somewhere inside
             async with client.stream("POST", "/v1/chat/completions", json=body) as endless:
                 lines = endless.aiter_lines()
                 await anext(lines)
@@ -200,7 +205,9 @@ async def test_sighup_under_load(
         assert sim.stats()["requests"] == before
 
 
-async def test_a_broken_file_changes_nothing(sim: SimulatorProcess, start_gateway: Callable[..., GatewayProcess]) -> None:
+async def test_a_broken_file_changes_nothing(
+    sim: SimulatorProcess, start_gateway: Callable[..., GatewayProcess]
+) -> None:
     """The log names file, line and key; the old configuration goes on."""
     config = configured(sim)
     gateway = start_gateway(config)

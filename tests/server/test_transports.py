@@ -27,7 +27,9 @@ def http(gateway: GatewayProcess, **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=gateway.origin, headers=headers, timeout=20, trust_env=False, **options)
 
 
-def through(sim: SimulatorProcess, *, base_url: str | None = None, defaults: Any = None, **provider: Any) -> dict[str, Any]:
+def through(
+    sim: SimulatorProcess, *, base_url: str | None = None, defaults: Any = None, **provider: Any
+) -> dict[str, Any]:
     config = basic_config(sim, defaults=defaults or {"retries": {"attempts": 1}, "breaker": {"failures": 1000}})
     config["providers"]["sim"].update({"base_url": base_url or sim.url, **provider})
     return config
@@ -65,7 +67,9 @@ def certified(ca: trustme.CA, *names: str) -> ssl.SSLContext:
 
 
 @TRANSPORTS
-async def test_https_with_a_ca_of_its_own(transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path) -> None:
+async def test_https_with_a_ca_of_its_own(
+    transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path
+) -> None:
     ca, path = authority(tmp_path)
     with relay(sim.port, context=certified(ca, "127.0.0.1")) as secure:
         url = f"https://127.0.0.1:{secure.port}/v1"
@@ -81,13 +85,17 @@ async def test_https_with_a_ca_of_its_own(transport: str, sim: SimulatorProcess,
 
 
 @TRANSPORTS
-async def test_the_certificates_name(transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path) -> None:
+async def test_the_certificates_name(
+    transport: str, sim: SimulatorProcess, start_gateway: Start, tmp_path: Path
+) -> None:
     """A certificate for another name is refused, unless that name is the one to expect."""
     ca, path = authority(tmp_path)
     with relay(sim.port, context=certified(ca, "llm.example")) as secure:
         url = f"https://127.0.0.1:{secure.port}/v1"
         refused = start_gateway(through(sim, base_url=url, transport=transport, tls={"ca": path}))
-        named = start_gateway(through(sim, base_url=url, transport=transport, tls={"ca": path, "server_name": "llm.example"}))
+        named = start_gateway(
+            through(sim, base_url=url, transport=transport, tls={"ca": path, "server_name": "llm.example"})
+        )
         async with http(refused) as client:
             assert (await ask(client)).status_code == 502
         async with http(named) as client:
@@ -106,7 +114,11 @@ async def test_ipv6(transport: str, sim: SimulatorProcess, start_gateway: Start)
 @TRANSPORTS
 async def test_errors_aborts_and_time_limits(transport: str, sim: SimulatorProcess, start_gateway: Start) -> None:
     """Both transports tell the client the same."""
-    limits = {"retries": {"attempts": 1}, "breaker": {"failures": 1000}, "timeouts": {"first_token": "1s", "idle": "500ms"}}
+    limits = {
+        "retries": {"attempts": 1},
+        "breaker": {"failures": 1000},
+        "timeouts": {"first_token": "1s", "idle": "500ms"},
+    }
     gateway = start_gateway(through(sim, transport=transport, defaults=limits))
     async with http(gateway) as client:
         await works(client)

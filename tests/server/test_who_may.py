@@ -78,7 +78,14 @@ class Signer:
 
     def token(self, **claims: Any) -> str:
         now = int(time.time())
-        content = {"iss": "https://issuer.example", "aud": "gateway", "sub": "ann", "iat": now, "exp": now + 300, **claims}
+        content = {
+            "iss": "https://issuer.example",
+            "aud": "gateway",
+            "sub": "ann",
+            "iat": now,
+            "exp": now + 300,
+            **claims,
+        }
         content = {name: value for name, value in content.items() if value is not None}
         return jwt.encode(content, self.key, self.algorithm, headers={"kid": self.kid})
 
@@ -106,7 +113,7 @@ async def test_tokens_of_an_issuer(issuer: KeySetServer, sim: SimulatorProcess, 
     for token in (good.token(), second.token(), KEY):
         assert await ask(gateway, token) == (200, None)
     now = int(time.time())
-    unsigned = jwt.encode({"sub": "ann", "exp": now + 300}, None, "none")
+    unsigned = jwt.encode({"sub": "ann", "exp": now + 300}, "", "none")
     shared = jwt.encode({"sub": "ann", "exp": now + 300}, "x" * 64, "HS256", headers={"kid": "one"})
     for refused in (
         foreign.token(),
@@ -159,5 +166,7 @@ async def test_no_authentication(sim: SimulatorProcess, start_gateway: Start) ->
     gateway = start_gateway(config)
     for token in (None, "sk-anything", "a.b.c"):
         assert await ask(gateway, token) == (200, None)
-    assert {record["credential"] for record in sim.requests() if record["method"] == "POST"} == {"sk-upstream-sim-000000"}
+    assert {record["credential"] for record in sim.requests() if record["method"] == "POST"} == {
+        "sk-upstream-sim-000000"
+    }
     assert "sk-anything" not in json.dumps([record["headers"] for record in sim.requests()])
