@@ -10,25 +10,27 @@ import json
 from switchgear.wire.errors import envelope
 from tests.conformance.exchanges import Exchange
 
-CREDENTIALS = (
-    "credentials refused"  # 401 is about the gateway's key: 502 to the client, and not the words, which quote the key
-)
-ENVELOPE = "envelope"  # an error body that an OpenAI client cannot read: the same facts in OpenAI's envelope
+# A 401 is about the gateway's key: 502 to the client, and not the words, which quote the key.
+CREDENTIALS = "credentials refused"
+# An error body that an OpenAI client cannot read: the same facts in OpenAI's envelope.
+ENVELOPE = "envelope"
 OWN = "refused by the gateway"  # never reaches the provider
 USAGE = "usage hidden"  # the gateway asked for the usage of a stream, the client did not
 
 _AZURE = "azure/chat.completions/"
+_SONAR = "perplexity/chat.completions/chat-"
+_DEEP = "deepseek/chat.completions/chat-"
 CHANGES = {
     f"{_AZURE}chat-error-handling-with-azure-grok-4-1-fast-non-reasoning-raises-appropriate-auth-error-0": CREDENTIALS,
-    "deepseek/chat.completions/chat-error-handling-with-deepseek-deepseek-chat-raises-appropriate-auth-error-0": CREDENTIALS,
-    "perplexity/chat.completions/chat-error-handling-with-perplexity-sonar-raises-appropriate-auth-error-0": CREDENTIALS,
+    f"{_DEEP}error-handling-with-deepseek-deepseek-chat-raises-appropriate-auth-error-0": CREDENTIALS,
+    f"{_SONAR}error-handling-with-perplexity-sonar-raises-appropriate-auth-error-0": CREDENTIALS,
     "openai/responses/context-context-chat-operations-uses-context-specific-api-keys-0": CREDENTIALS,
     "openai/responses/error-handles-invalid-api-keys-gracefully-0": CREDENTIALS,
     # no `type` and `param`
     f"{_AZURE}chat-real-error-scenarios-azure-grok-4-1-fast-non-reasoning-handles-context-length-exceede-0": ENVELOPE,
     # `code` is a number
     "openrouter/chat.completions/test-openrouter-errors-raised-0": ENVELOPE,
-    "perplexity/chat.completions/chat-real-error-scenarios-perplexity-sonar-handles-context-length-exceeded-errors-0": ENVELOPE,
+    f"{_SONAR}real-error-scenarios-perplexity-sonar-handles-context-length-exceeded-errors-0": ENVELOPE,
     "openai/chat.completions/chat-no-messages-0": OWN,
     "vllm/completions/test-trace-propagation-stream-async-openai-0": USAGE,
 }

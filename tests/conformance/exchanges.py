@@ -163,7 +163,7 @@ def load(folder: Path) -> list[Exchange]:
 
 
 def waves(exchanges: list[Exchange]) -> list[list[Exchange]]:
-    """The exchanges in groups within which a model's name belongs to one provider, so that no name has to be rewritten."""
+    """The exchanges in groups within which a model's name belongs to one provider: no name has to be rewritten."""
     owners: dict[str, list[str]] = {}
     groups: list[list[Exchange]] = []
     for exchange in exchanges:

@@ -1,4 +1,4 @@
-"""Every recorded exchange in the OpenAI dialect, replayed behind the gateway: what a client receives is what the provider sent.
+"""Every recorded exchange in the OpenAI dialect, replayed behind the gateway: clients receive what the provider sent.
 
 A simulator answers with the recorded bytes; the gateway has a provider of the recorded kind, base path and version; the
 client sends what the recorded client sent. Status and body must be the provider's own, byte for byte, or differ in one
@@ -27,7 +27,7 @@ Failures = list[str]
 
 
 def configuration(exchanges: list[Exchange], origin: str, *, declare: bool) -> dict[str, Any]:
-    """Providers for all; with `declare`, each model under the very name its provider knows, so that nothing is rewritten."""
+    """Providers for all; with `declare`, each model under its provider's own name, so that nothing is rewritten."""
     config: dict[str, Any] = {
         "providers": {exchange.entry: exchange.provider_entry(origin) for exchange in exchanges},
         "keys": [{"name": "test", "value": KEY}],
@@ -177,7 +177,7 @@ async def test_every_answer_under_a_name_of_our_own(
     start_simulator: Callable[..., SimulatorProcess],
     start_gateway: Callable[..., GatewayProcess],
 ) -> None:
-    """All providers in one gateway, models as `provider/model`: the client reads its own name back, and the same answer.
+    """All providers in one gateway, models as `provider/model`: the client reads its own name, and the same answer.
 
     What reached the provider is what the recorded client sent, to the recorded path: but for the question for usage.
     """
@@ -212,9 +212,10 @@ async def test_every_answer_under_a_name_of_our_own(
 async def test_lists_of_models(
     recordings: Path, start_simulator: Callable[..., SimulatorProcess], start_gateway: Callable[..., GatewayProcess]
 ) -> None:
-    """With no models declared, the recorded lists are merged: each model as `provider/model`, alone also by its name."""
-    lists = {
-        path.parent.parent.name: json.loads(path.read_text("utf-8")) for path in recordings.glob("*/models/*.json")
+    """No models are declared: the recorded lists are merged, each as `provider/model`, alone also by its name."""
+    lists = {  # nothing else runs while these are read
+        path.parent.parent.name: json.loads(path.read_text("utf-8"))
+        for path in recordings.glob("*/models/*.json")  # noqa: ASYNC240 - see above
     }
     if not lists:
         return

@@ -60,10 +60,8 @@ def environment(folder: Path, package: Path, *options: str) -> Path:
     packages = Path(run(python, "-c", "import site; print(site.getsitepackages()[0])", cwd=folder).strip())
     installed = Path(site.getsitepackages()[0])
     (packages / "dependencies.pth").write_text(f"{installed}\n")
-    run(
-        sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--force-reinstall", *options, package,
-        cwd=folder, env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )  # fmt: skip
+    install = ["pip", "--python", python, "install", "--no-deps", "--no-index", "--force-reinstall", *options, package]
+    run(sys.executable, "-m", *install, cwd=folder, env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     where = run(python, "-c", "import switchgear; print(switchgear.__file__)", cwd=folder).strip()
     assert Path(where).is_relative_to(packages)
     return python

@@ -1,4 +1,4 @@
-"""The openai SDK in front of the gateway: every endpoint as an application uses it, errors, retries, time limits, many at once."""
+"""The openai SDK in front of the gateway: every endpoint, errors, retries, time limits, many streams at once."""
 
 from __future__ import annotations
 

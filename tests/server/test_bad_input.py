@@ -39,7 +39,7 @@ def post(body: bytes, path: str = CHAT_PATH, content_type: str = JSON, **headers
 
 
 async def exchange(gateway: GatewayProcess, data: bytes, *, half_close: bool = False) -> list[Answer]:
-    """Send bytes, and read all answers until the server closes; `connection: close` must be among what was sent, or an error."""
+    """Send bytes, and read all answers until the server closes: the last request must ask for that, or be an error."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     raw = b""
     try:
@@ -198,9 +198,9 @@ async def test_a_body_at_the_cap(gateway: GatewayProcess) -> None:
 
 @pytest.mark.parametrize("length", ["-1", "+5", "5, 5", "5, 6", "abc", "0x10", "99999999999999999999999999", "1e3", ""])
 async def test_odd_lengths(length: str, gateway: GatewayProcess, sim: SimulatorProcess) -> None:
-    """The server refuses what RFC 9112 §6.3 says it must; the rest is judged here. Nothing reaches the provider as it is."""
-    lines = f"POST {CHAT_PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
-    answers = await exchange(gateway, lines.encode() + CHAT, half_close=True)
+    """The server refuses what RFC 9112 §6.3 says it must; the rest is judged here. Nothing reaches the provider."""
+    top = head(connection="close")[:-2] + f"content-length: {length}\r\n\r\n".encode()
+    answers = await exchange(gateway, top + CHAT, half_close=True)
     assert [answer[0] for answer in answers] in ([400], [413], [])
     assert sim.requests() == []
 
