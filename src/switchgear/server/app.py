@@ -75,7 +75,7 @@ class App:
                 await self._read_body(ctx, head, exchange)
                 await worker.gateway.handle(ctx, reply)
         except BaseException as error:
-            await self._failed(error, request_id, exchange, reply)
+            await self._failed(error, scope, request_id, exchange, reply)
         finally:
             worker.inflight.leave(exchange)
 
@@ -195,10 +195,17 @@ class App:
             ctx.provider = head.provider.decode("latin-1")
         return ctx
 
-    async def _failed(self, error: BaseException, request_id: bytes, exchange: Exchange, reply: AsgiReply) -> None:
+    async def _failed(
+        self, error: BaseException, scope: dict[str, Any], request_id: bytes, exchange: Exchange, reply: AsgiReply
+    ) -> None:
         """Tell the client what went wrong, where somebody still listens. Raises what is not ours to handle."""
         if isinstance(error, GatewayError):
-            await self._refuse(error, reply)
+            try:
+                if exchange.reading and not reply.started and not any(name == b"expect" for name, _ in scope["headers"]):
+                    await bodies.discard(exchange)
+                await self._refuse(error, reply)
+            except ClientDisconnected:
+                pass
         elif isinstance(error, ClientDisconnected):
             pass
         elif isinstance(error, asyncio.CancelledError):

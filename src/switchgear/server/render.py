@@ -36,7 +36,7 @@ def error_answer(error: GatewayError) -> tuple[int, Headers, bytes]:
         headers = [pair for pair in headers if pair[0] not in (b"retry-after", b"retry-after-ms")]
         headers.append((b"retry-after", b"%d" % max(1, ceil(error.retry_after_s))))
         if error.retry_after_s != int(error.retry_after_s):
-            headers.append((b"retry-after-ms", b"%d" % ceil(error.retry_after_s * 1000)))
+            headers.append((b"retry-after-ms", b"%d" % ceil(round(error.retry_after_s * 1000, 3))))
     return status, headers, body
 
 

@@ -128,6 +128,8 @@ class Upstream:
             prefix = self.prefix if self.prefix.endswith("/v1") else f"{self.prefix}/openai/v1"
             return prefix + endpoint_path
         version = f"?api-version={quote(self.provider.api_version)}"
+        if self.prefix.endswith("/models"):  # Azure AI model inference names the model in the body as well
+            return f"{self.prefix}{endpoint_path}{version}"
         if model:
             return f"{self.prefix}/openai/deployments/{quote(model, safe='')}{endpoint_path}{version}"
         return f"{self.prefix}/openai{endpoint_path}{version}"
