@@ -96,7 +96,8 @@ def wait_for(url: str, process: Process, seconds: float = START_S) -> None:
 
 
 class GatewayProcess(Process):
-    """`switchgear serve --config FILE`. config: the file's content as Python values, written as JSON (which is YAML)."""
+    """`switchgear serve --config FILE`. config: the file's content as Python values, written as JSON (which is
+    YAML)."""
 
     def __init__(self, config: dict[str, Any], folder: Path, env: dict[str, str] | None = None):
         server = config.setdefault("server", {})

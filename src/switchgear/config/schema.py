@@ -124,7 +124,8 @@ class PoolSettings(Section, frozen=True):
 
 
 class ProviderTls(Section, frozen=True):
-    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name: SNI and the name verified."""
+    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name: SNI and the name
+    verified."""
 
     verify: bool = True
     ca: str | None = None

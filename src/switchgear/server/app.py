@@ -20,13 +20,11 @@ from switchgear.errors import (
     Overloaded,
     RequestTimeout,
 )
-from switchgear.hotpath._head import Head
+from switchgear.hotpath._head import Exchange, Head, RequestIds
 from switchgear.observability import logs
 from switchgear.server import body as bodies
 from switchgear.server import pages
-from switchgear.server.cors import Cors
-from switchgear.server.ids import RequestIds
-from switchgear.server.inflight import Exchange, Receive
+from switchgear.server.inflight import Receive
 from switchgear.server.render import error_answer
 from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
@@ -42,7 +40,6 @@ class App:
     def __init__(self, worker: Worker):
         self.worker = worker
         self.ids = RequestIds()
-        self.cors = Cors(worker.config.server.cors)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -131,7 +128,7 @@ class App:
         if self.worker.draining:
             extra.append((b"connection", b"close"))
         if head.origin:
-            extra += self.cors.headers(head.origin)
+            extra += self.worker.cors.headers(head.origin)
         return extra
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -201,7 +198,11 @@ class App:
         """Tell the client what went wrong, where somebody still listens. Raises what is not ours to handle."""
         if isinstance(error, GatewayError):
             try:
-                if exchange.reading and not reply.started and not any(name == b"expect" for name, _ in scope["headers"]):
+                if (
+                    exchange.reading
+                    and not reply.started
+                    and not any(name == b"expect" for name, _ in scope["headers"])
+                ):
                     await bodies.discard(exchange)
                 await self._refuse(error, reply)
             except ClientDisconnected:
@@ -237,7 +238,7 @@ class App:
     ) -> None:
         """An unknown path or method, answered as OpenAI does (TRANSLATION §16.2)."""
         if method == "OPTIONS":
-            await reply.whole(204, self.cors.preflight(head.origin, methods), b"")
+            await reply.whole(204, self.worker.cors.preflight(head.origin, methods), b"")
         elif methods is not None:
             allow = ", ".join([*methods, "OPTIONS"])
             raise MethodNotAllowed(f"Not allowed to {method} on {path}.", allow=allow)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge
-from switchgear.server.inflight import Exchange
+from switchgear.hotpath._head import Exchange
 
 DISCARD_MAX = 64 * 1024 * 1024
 

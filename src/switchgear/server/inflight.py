@@ -9,34 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
+
+from switchgear.hotpath._head import Exchange
 
 Receive = Callable[[], Awaitable[Any]]
 SWEEP_S = 0.05
-
-
-class Exchange:
-    """One request being handled by `task`. `reading` while its body is still being received."""
-
-    # Defaults stand on the class: most requests never change them, and what is not stored per request costs nothing.
-    reading = True
-    reason: Literal["", "gone", "body_timeout"] = ""
-    watch: asyncio.Task[None] | None = None
-
-    def __init__(self, task: asyncio.Task[Any], receive: Receive, since: float):
-        self.task = task
-        self.receive = receive
-        self.since = since
-
-    def cancel(self, reason: Literal["gone", "body_timeout"]) -> None:
-        """Cancel the handler; it finds the reason here."""
-        self.reason = reason
-        self.task.cancel()
-
-    async def wait_for_disconnect(self) -> None:
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        self.cancel("gone")
 
 
 class InFlight:
@@ -89,4 +67,10 @@ class InFlight:
         for exchange in due:
             del self._young[exchange]
             self._watched[exchange] = None
-            exchange.watch = self.loop.create_task(exchange.wait_for_disconnect())
+            exchange.watch = self.loop.create_task(_wait_for_disconnect(exchange))
+
+
+async def _wait_for_disconnect(exchange: Exchange) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
+    exchange.cancel("gone")

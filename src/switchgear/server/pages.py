@@ -9,8 +9,8 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.errors import MethodNotAllowed, NotFound
+from switchgear.hotpath._head import Exchange
 from switchgear.server import body as bodies
-from switchgear.server.inflight import Exchange
 from switchgear.server.reply import AsgiReply
 from switchgear.server.routes import MODELS
 from switchgear.types import Principal

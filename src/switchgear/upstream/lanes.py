@@ -38,7 +38,6 @@ class Lanes:
             keys,
             own=answers.OWN_HEADERS,
             answered=Outcome.ANSWERED,
-            declined=Outcome.CANCELLED,
             slab=metrics.slab,
             bounds=metrics.latency_bounds,
             read_usage=answers.read_usage,
