@@ -45,7 +45,8 @@ class Lane:
 class FastPath:
     """keys: SHA-256 digest to (digest, principal). own: names of upstream headers that do not go on to the client.
 
-    answered: the outcome to report to a route that is not quiet. slab, bounds: where requests are counted. gather_bytes:
+    answered: the outcome to report to a route that is not quiet. slab, bounds: where requests are counted.
+    gather_bytes:
     longer
     answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
     """
