@@ -12,7 +12,7 @@ from switchgear.simulator import text, tools
 from switchgear.simulator.answer import DONE, Answer, Burst, json_answer, sse, stream_answer
 from switchgear.simulator.behaviour import Behaviour
 from switchgear.simulator.exchange import Exchange, Json, text_of
-from switchgear.simulator.fault_answers import error_event
+from switchgear.simulator.openai_errors import error_event
 from switchgear.simulator.schema_instance import instance
 from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require_messages
 

@@ -11,7 +11,7 @@ from switchgear.errors import InvalidRequest, NotFound
 from switchgear.simulator import text, tools
 from switchgear.simulator.answer import Answer, Burst, json_answer, sse, stream_answer
 from switchgear.simulator.exchange import Exchange, Json, text_of
-from switchgear.simulator.fault_answers import error_event
+from switchgear.simulator.openai_errors import error_event
 from switchgear.simulator.schema_instance import instance
 from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require, wrong_type
 
