@@ -32,7 +32,8 @@ class Head:
 
     headers: names in lower case, in order. path: of the target, percent-decoded; raw_path: as it came.
     content_length: 0 when there is no body, -1 when it is chunked. credential: bearer, API-key header or Google's
-    `?key=`, or "". controls: the `x-sim-*` headers by key. dialect, memo: what the simulator works out once for this head.
+    `?key=`, or "". controls: the `x-sim-*` headers by key.
+    dialect, memo: what the simulator works out once for this head.
     """
 
     __slots__ = (

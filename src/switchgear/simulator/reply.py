@@ -12,7 +12,7 @@ from switchgear.simulator.schema_instance import instance
 
 _REASONING_CHOICE = 1000  # other words than those of the answer
 _DEFAULT_REASONING = 8
-_REFUSAL = "I cannot help with that."
+REFUSAL = "I cannot help with that."
 
 
 class Reply:
@@ -76,7 +76,7 @@ def reply(
         return out
     rest = None if limit is None else limit - count
     if exchange.behaviour.refusal:
-        out.pieces, out.finish = text.pieces(_REFUSAL, 6), "refusal"
+        out.pieces, out.finish = text.pieces(REFUSAL, 6), "refusal"
     elif calls:
         out.calls, out.finish = calls, "calls"
     else:
