@@ -47,20 +47,20 @@ CASES: list[tuple[dict[str, Any], str]] = [
     (turns("x", "so "), "messages: final assistant content cannot end with trailing whitespace"),
     (
         {"messages": [{"role": "system", "content": "x"}]},
-        'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as an '
-        "input message role.",
+        'messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter, not "system" as '
+        "an input message role.",
     ),
     ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.role: Input should be 'user' or 'assistant'"),
     ({"messages": [{"role": "assistant", "content": "x"}]}, 'messages: first message must use the "user" role'),
     (
         turns("x", [CALL], "y"),
-        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each `tool_use` "
-        "block must have a corresponding `tool_result` block in the next message.",
+        "messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: toolu_1. Each "
+        "`tool_use` block must have a corresponding `tool_result` block in the next message.",
     ),
     (
         turns("x", "y", [RESULT]),
-        "messages.2.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` block "
-        "must have a corresponding `tool_use` block in the previous message.",
+        "messages.2.content.0: unexpected `tool_use_id` found in `tool_result` blocks: toolu_1. Each `tool_result` "
+        "block must have a corresponding `tool_use` block in the previous message.",
     ),
     (
         turns("x", [{**CALL, "id": "functions.f:0"}], "y"),
@@ -80,8 +80,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         turns([{"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": ""}}]),
-        "messages.0.content.0.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or "
-        "'image/webp'",
+        "messages.0.content.0.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' "
+        "or 'image/webp'",
     ),
     ({"tools": [{"name": "a b", "input_schema": {"type": "object"}}]}, ""),
     ({"tools": [{"name": "clock"}]}, "tools.0.custom.input_schema: Field required"),

@@ -84,7 +84,8 @@ def _content(exchange: Exchange, said: Reply, redact: bool) -> list[Json]:
         out.append({"type": "text", "text": said.words})
     for number, call in enumerate(said.calls):
         arguments = orjson.loads(call.arguments)
-        out.append({"type": "tool_use", "id": exchange.id("toolu_", number), "name": call.name, "input": arguments})
+        identity = {"type": "tool_use", "id": exchange.id("toolu_", number), "name": call.name}
+        out.append({**identity, "input": arguments, "caller": {"type": "direct"}})
     return out
 
 

@@ -18,6 +18,11 @@ def _model(name: str) -> Json:
         "id": name,
         "display_name": name.replace("-", " ").title(),
         "created_at": _CREATED,
+        "lifecycle": "active",
+        "deprecated_at": None,
+        "retires_at": None,
+        "line": None,
+        "capabilities": None,
         "max_input_tokens": 200_000,
         "max_tokens": 64_000,
     }
