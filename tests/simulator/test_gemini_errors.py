@@ -58,8 +58,8 @@ CASES: list[tuple[Any, str]] = [
     ),
     (
         {"contents": [USER, CALL, {"parts": [{"functionResponse": {"name": "clock", "response": ["noon"]}}]}]},
-        "Invalid value at 'contents[2].parts[0].function_response.response' (type.googleapis.com/google.protobuf.Struct)"
-        ', ["noon"]',
+        "Invalid value at 'contents[2].parts[0].function_response.response' "
+        '(type.googleapis.com/google.protobuf.Struct), ["noon"]',
     ),
     (
         {**ASK, "generationConfig": {"temperature": 3}},

@@ -1,4 +1,4 @@
-"""A provider that speaks the OpenAI, Anthropic, Gemini and Ollama formats: demo upstream, test double, load-test target.
+"""A provider that speaks the formats of OpenAI, Anthropic, Gemini and Ollama: demo, test double, load-test target.
 
 Generated or recorded answers, at a set pace, with faults on request; see `behaviour` for what a request can ask for and
 in which ways. One or a few files per wire format (`openai_*`, `anthropic_*`, `gemini_*`, `ollama_*`) and its rows in
