@@ -118,7 +118,7 @@ def _call(exchange: Exchange, request: Request, said: Reply, number: int, signat
     call = said.calls[number]
     made: Json = {"name": call.name, "args": orjson.loads(call.arguments)}
     if request.signs:
-        made["id"] = exchange.id("", number)[-8:]
+        made["id"] = exchange.id("", number)[-16:]
     return {"functionCall": made, **({"thoughtSignature": signature} if signature and number == 0 else {})}
 
 
@@ -182,7 +182,7 @@ def _response(
         "candidates": candidates,
         "usageMetadata": usage,
         "modelVersion": request.model.removeprefix("models/"),
-        "responseId": exchange.id("sim")[-22:],
+        "responseId": exchange.id("")[-22:],
     }
 
 
