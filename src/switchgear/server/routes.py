@@ -45,7 +45,7 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     },
 }
 
-_ID = r"[A-Za-z0-9_.:~-]{1,256}"
+_ID = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.:~-]{1,256}"  # not `.` or `..`: whoever resolves those leaves the endpoint
 
 PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
     (
