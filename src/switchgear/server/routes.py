@@ -68,7 +68,10 @@ PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
             "DELETE": Endpoint("responses.delete", "", "none", model="none"),
         },
     ),
-    (re.compile(rf"/v1/responses/{IDENTIFIER}/cancel"), {"POST": Endpoint("responses.cancel", "", "none", model="none")}),
+    (
+        re.compile(rf"/v1/responses/{IDENTIFIER}/cancel"),
+        {"POST": Endpoint("responses.cancel", "", "none", model="none")},
+    ),
     (
         re.compile(rf"/v1/responses/{IDENTIFIER}/input_items"),
         {"GET": Endpoint("responses.input_items", "", "none", model="none")},
