@@ -57,18 +57,20 @@ class App:
             send, self._extra(request_id, head) if worker.draining or head.origin else [(b"x-request-id", request_id)]
         )
         exchange = worker.inflight.enter(receive)
+        exchange.reply = reply
         try:
             methods = EXACT.get(scope["path"])
             endpoint = methods.get(scope["method"]) if methods is not None else None
             if endpoint is None:
                 await self._other_path(scope, head, request_id, exchange, reply)
-            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit:
+            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit and not scope["query_string"]:
                 message = await receive()
                 body = message.get("body", b"")
                 if len(body) == head.length:  # all of it: do not ask again
                     exchange.reading = False
                 else:
                     body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
+                self._admit()
                 gateway = worker.gateway
                 call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
                 if call is None:
@@ -96,6 +98,7 @@ class App:
                     ctx.body = body
                     await gateway.take_over(ctx, call, reply)
             else:
+                self._admit()
                 ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
                 await self._read_body(ctx, head, exchange)
                 await worker.gateway.handle(ctx, reply)
@@ -148,16 +151,20 @@ class App:
         if endpoint is None:
             await self._no_endpoint(method, path, methods, head, reply)
             return
+        self._admit()
         ctx = self._context(scope, endpoint, endpoint.path or path[len("/v1") :], head, request_id, exchange)
         await self._read_body(ctx, head, exchange)
         await self.worker.gateway.handle(ctx, reply)
 
-    def _context(
-        self, scope: dict[str, Any], endpoint: Endpoint, path: str, head: Head, request_id: bytes, exchange: Exchange
-    ) -> RequestContext:
+    def _admit(self) -> None:
+        """Raises `Overloaded` above the cap on requests in flight; our own pages answer all the same."""
         worker = self.worker
         if len(worker.inflight) > worker.config.server.max_in_flight:
             raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
+
+    def _context(
+        self, scope: dict[str, Any], endpoint: Endpoint, path: str, head: Head, request_id: bytes, exchange: Exchange
+    ) -> RequestContext:
         ctx = RequestContext(
             endpoint,
             request_id,

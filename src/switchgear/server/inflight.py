@@ -3,16 +3,24 @@
 Asking ASGI's `receive()` for a disconnect costs a hop between the server's thread and the event loop, so a request does
 not ask for itself. A sweep every `SWEEP_S` arms the question for requests older than that; a short request never pays.
 A client that left is noticed within `SWEEP_S` + one hop, and its handler is cancelled, which closes the upstream.
+
+A client that stays but takes nothing of its answer holds the handler in `send`, where no timeout of an upstream ends
+it: the sweep also looks for answers that stand still, and cancels those.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from switchgear.server.reply import AsgiReply
 
 Receive = Callable[[], Awaitable[Any]]
 SWEEP_S = 0.05
+STALLED_EVERY_S = 0.5  # between looks at what stands still
+Reason = Literal["gone", "body_timeout", "unread"]
 
 
 class Exchange:
@@ -20,15 +28,18 @@ class Exchange:
 
     # Defaults stand on the class: most requests never change them, and what is not stored per request costs nothing.
     reading = True
-    reason: Literal["", "gone", "body_timeout"] = ""
+    reason: Reason | Literal[""] = ""
     watch: asyncio.Task[None] | None = None
+    reply: AsgiReply | None = None
+    steps = 0  # of the reply, when the sweep last saw it move
+    moved_at = 0.0
 
     def __init__(self, task: asyncio.Task[Any], receive: Receive, since: float):
         self.task = task
         self.receive = receive
         self.since = since
 
-    def cancel(self, reason: Literal["gone", "body_timeout"]) -> None:
+    def cancel(self, reason: Reason) -> None:
         """Cancel the handler; it finds the reason here."""
         self.reason = reason
         self.task.cancel()
@@ -38,15 +49,27 @@ class Exchange:
             pass
         self.cancel("gone")
 
+    def stalled(self, now: float, limit_s: float) -> bool:
+        """Whether the client has taken nothing for `limit_s` of an answer that waits for it."""
+        reply = self.reply
+        if reply is None or reply.steps != self.steps or not reply.steps & 1:
+            self.steps, self.moved_at = (reply.steps if reply is not None else 0), now
+            return False
+        return now - self.moved_at > limit_s and not self.reason
+
 
 class InFlight:
-    """The table of exchanges of one worker. body_timeout_s: how long a client may take to send its body."""
+    """The table of exchanges of one worker.
+
+    body_timeout_s: how long a client may take to send its body, and how long it may take nothing of its answer.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, body_timeout_s: float):
         self.loop = loop
         self.body_timeout_s = body_timeout_s
         self._young: dict[Exchange, None] = {}  # in order of arrival
         self._watched: dict[Exchange, None] = {}
+        self._look_at = 0.0
 
     def __len__(self) -> int:
         return len(self._young) + len(self._watched)
@@ -70,11 +93,12 @@ class InFlight:
 
     def oldest(self) -> float | None:
         """When the longest-running request began (`loop.time()`), None when there is none."""
-        first = next(iter(self._watched), None) or next(iter(self._young), None)
-        return first.since if first is not None else None
+        # A body that is still coming keeps its exchange among the young, and those behind it are watched before it.
+        return min((exchange.since for table in (self._young, self._watched) for exchange in table), default=None)
 
     def sweep(self, now: float) -> None:
-        """Arm the watch for disconnects of requests older than `SWEEP_S`; cut off bodies that take too long."""
+        """Arm the watch for disconnects of requests older than `SWEEP_S`; cut off bodies and answers that stand
+        still."""
         due = []
         for exchange in self._young:
             if now - exchange.since < SWEEP_S:
@@ -87,3 +111,8 @@ class InFlight:
             del self._young[exchange]
             self._watched[exchange] = None
             exchange.watch = self.loop.create_task(exchange.wait_for_disconnect())
+        if now >= self._look_at:
+            self._look_at = now + STALLED_EVERY_S
+            for exchange in self._watched:
+                if exchange.stalled(now, self.body_timeout_s):
+                    exchange.cancel("unread")
