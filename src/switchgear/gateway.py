@@ -139,7 +139,7 @@ class Gateway:
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
         endpoint = ctx.endpoint
-        if endpoint.body == "json" or (endpoint.body == "multipart" and b"json" in ctx.content_type):
+        if endpoint.body == "json" or (endpoint.body == "multipart" and b"json" in ctx.content_type.split(b";", 1)[0]):
             self._understand_json(ctx)
         elif endpoint.body == "multipart":
             assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
@@ -160,7 +160,9 @@ class Gateway:
                     f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
                 )
         ctx.peeked = peeked
-        ctx.model, ctx.stream = peeked.model or "", peeked.stream
+        ctx.stream = peeked.stream
+        if ctx.endpoint.model != "none":  # else a model in the body is the upstream's business, and no permission
+            ctx.model = peeked.model or ""
 
     def allow(self, ctx: RequestContext) -> None:
         """3. May they: the models of the key. A request that names no model needs access to all."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from switchgear.server.routes import EXACT, PATTERNS
+from switchgear.server.routes import EXACT, IDENTIFIER, PATTERNS
 from switchgear.types import Endpoint
 from tests.cases.client import Answer, Open, calls
 from tests.conftest import basic_config
@@ -27,8 +27,7 @@ def routes() -> Iterator[tuple[str, str, Endpoint]]:
 
 def _example(pattern: str) -> str:
     """A path that the pattern matches: identifiers filled in."""
-    start, _, rest = pattern.partition("[")
-    return f"{start}abc-123{rest.partition('}')[2]}"
+    return pattern.replace(IDENTIFIER, "abc-123")
 
 
 ROUTES = list(routes())

@@ -131,6 +131,9 @@ cdef class Exchange:
     cdef public bint reading
     cdef public str reason
     cdef public object watch
+    cdef public object reply
+    cdef public long long steps
+    cdef public double moved_at
 
     def __cinit__(self, task, receive, double since):
         self.task = task

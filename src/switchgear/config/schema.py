@@ -62,7 +62,7 @@ class Cors(Section, frozen=True):
 
 class Server(Section, frozen=True):
     """The edge. body_limit caps a JSON body, upload_limit a multipart one held in memory or relayed (files);
-    body_timeout is how long a client may take to send its body."""
+    body_timeout is how long a client may take to send its body, and how long it may take nothing of its answer."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 class Head:
     """The headers a gateway acts on. headers: ASGI's pairs, names in lower case. forward: names that go along to the
@@ -31,11 +31,18 @@ class RequestIds:
         """`offered` if it is 1 to 128 characters of `A-Za-z0-9._:-` that begin with a letter or digit, else a new
         one."""
 
+class Stepping(Protocol):
+    """An answer: its steps are odd while the server is being handed a piece of its body."""
+
+    steps: int
+
 class Exchange:
     """One request being handled by `task`. since: `loop.time()` of its arrival. reading: its body is still being
     received.
 
-    reason: why it was cancelled: "" (not by us), `gone` or `body_timeout`. watch: the task that waits for a disconnect.
+    reason: why it was cancelled: "" (not by us), `gone`, `body_timeout` or `unread`. reply: the answer on its way;
+    steps, moved_at: how far it was when the sweep last
+    saw it move, and when (`loop.time()`). watch: the task that waits for a disconnect.
     """
 
     task: asyncio.Task[Any]
@@ -44,6 +51,9 @@ class Exchange:
     reading: bool
     reason: str
     watch: asyncio.Task[None] | None
+    reply: Stepping | None
+    steps: int
+    moved_at: float
     def __init__(self, task: asyncio.Task[Any], receive: Callable[[], Awaitable[Any]], since: float) -> None: ...
     def cancel(self, reason: str) -> None:
         """Cancel the handler; it finds the reason here."""

@@ -54,12 +54,13 @@ class App:
             send, self._extra(request_id, head) if worker.draining or head.origin else [(b"x-request-id", request_id)]
         )
         exchange = worker.inflight.enter(receive)
+        exchange.reply = reply
         try:
             methods = EXACT.get(scope["path"])
             endpoint = methods.get(scope["method"]) if methods is not None else None
             if endpoint is None:
                 await self._other_path(scope, head, request_id, exchange, reply)
-            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit:
+            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit and not scope["query_string"]:
                 message = await receive()
                 body = message.get("body", b"")
                 if len(body) == head.length:  # all of it: do not ask again
@@ -68,6 +69,7 @@ class App:
                     body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
                 await self._whole_body(scope, endpoint, head, request_id, exchange, body, reply, send)
             else:
+                self._admit()
                 ctx = self._context(scope, endpoint, head, request_id, exchange)
                 await self._read_body(ctx, head, exchange)
                 await worker.gateway.handle(ctx, reply)
@@ -89,10 +91,9 @@ class App:
     ) -> None:
         """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's
         stages."""
+        self._admit()
         gateway = self.worker.gateway
-        call = None
-        if self.worker.inflight.count <= self.worker.config.server.max_in_flight:
-            call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
+        call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
         if call is not None:
             try:
                 if call.waiter is not None:
@@ -159,10 +160,17 @@ class App:
         if endpoint is None:
             await self._no_endpoint(method, path, methods, head, reply)
             return
+        self._admit()
         ctx = self._context(scope, endpoint, head, request_id, exchange)
         ctx.path = endpoint.path or path[len("/v1") :]
         await self._read_body(ctx, head, exchange)
         await self.worker.gateway.handle(ctx, reply)
+
+    def _admit(self) -> None:
+        """Raises `Overloaded` above the cap on requests in flight; our own pages answer all the same."""
+        worker = self.worker
+        if worker.inflight.count > worker.config.server.max_in_flight:
+            raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
 
     def _context(
         self,
@@ -173,9 +181,6 @@ class App:
         exchange: Exchange,
         body: bytes = b"",
     ) -> RequestContext:
-        worker = self.worker
-        if worker.inflight.count > worker.config.server.max_in_flight:
-            raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
         ctx = RequestContext(
             endpoint,
             request_id,

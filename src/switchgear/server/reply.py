@@ -11,8 +11,12 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class AsgiReply:
-    """One answer. `extra` are headers the edge adds to every answer of this request (request id, CORS, drain)."""
+    """One answer. `extra` are headers the edge adds to every answer of this request (request id, CORS, drain).
 
+    steps: odd while the server is being handed a piece of the body, which takes until the client makes room for it.
+    """
+
+    steps = 0
     started = False
     status = 0
     head_request = False
@@ -40,8 +44,12 @@ class AsgiReply:
 
     async def send(self, chunk: bytes) -> None:
         """Some of its body."""
+        self.steps += 1
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self.steps += 1
 
     async def end(self) -> None:
         """The end of its body."""
+        self.steps += 1
         await self._send({"type": "http.response.body", "body": b""})
+        self.steps += 1

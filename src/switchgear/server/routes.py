@@ -45,32 +45,35 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     },
 }
 
-_ID = r"[A-Za-z0-9_.:~-]{1,256}"
+IDENTIFIER = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.:~-]{1,256}"  # not `.` or `..`: whoever resolves those leaves the endpoint
 
 PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
     (
-        re.compile(rf"/v1/files/{_ID}"),
+        re.compile(rf"/v1/files/{IDENTIFIER}"),
         {
             "GET": Endpoint("files.retrieve", "", "none", model="none"),
             "DELETE": Endpoint("files.delete", "", "none", model="none"),
         },
     ),
     (
-        re.compile(rf"/v1/files/{_ID}/content"),
+        re.compile(rf"/v1/files/{IDENTIFIER}/content"),
         {"GET": Endpoint("files.content", "", "none", model="none", gather=False)},
     ),
-    (re.compile(rf"/v1/batches/{_ID}"), {"GET": Endpoint("batches.retrieve", "", "none", model="none")}),
-    (re.compile(rf"/v1/batches/{_ID}/cancel"), {"POST": Endpoint("batches.cancel", "", "none", model="none")}),
+    (re.compile(rf"/v1/batches/{IDENTIFIER}"), {"GET": Endpoint("batches.retrieve", "", "none", model="none")}),
+    (re.compile(rf"/v1/batches/{IDENTIFIER}/cancel"), {"POST": Endpoint("batches.cancel", "", "none", model="none")}),
     (
-        re.compile(rf"/v1/responses/{_ID}"),
+        re.compile(rf"/v1/responses/{IDENTIFIER}"),
         {
             "GET": Endpoint("responses.retrieve", "", "none", sse="responses", model="none"),
             "DELETE": Endpoint("responses.delete", "", "none", model="none"),
         },
     ),
-    (re.compile(rf"/v1/responses/{_ID}/cancel"), {"POST": Endpoint("responses.cancel", "", "none", model="none")}),
     (
-        re.compile(rf"/v1/responses/{_ID}/input_items"),
+        re.compile(rf"/v1/responses/{IDENTIFIER}/cancel"),
+        {"POST": Endpoint("responses.cancel", "", "none", model="none")},
+    ),
+    (
+        re.compile(rf"/v1/responses/{IDENTIFIER}/input_items"),
         {"GET": Endpoint("responses.input_items", "", "none", model="none")},
     ),
 ]

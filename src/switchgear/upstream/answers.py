@@ -10,9 +10,11 @@ from msgspec.json import Decoder
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
 from switchgear.hotpath._sse import Rewriter
+from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
 from switchgear.types import Headers, Usage
 from switchgear.upstream.upstream import Answered
+from switchgear.wire import errors as wire
 
 ERROR_BODY_MAX = 256 * 1024
 GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that its usage can be read
@@ -57,14 +59,16 @@ def is_json(response: Answered) -> bool:
 
 
 async def rejection(response: Answered) -> UpstreamRejected:
-    """The error an answer with an error status (or a redirect, which no API of this kind sends) stands for."""
+    """The error that an answer with an error status stands for. A redirect, which is not followed, or a number that is
+    no status counts as 502."""
     try:
         body = response.body if response.body is not None else await response.read_all(ERROR_BODY_MAX)
     except UpstreamError:  # the status says enough; the body is broken
         body = b""
     response.close()
-    if response.status < 400:
-        return rejected(502, response.headers, b"")
+    if not 400 <= response.status < 600:
+        message = f"The upstream answered with status {response.status}, which is no answer to this request."
+        return rejected(502, [], wire.envelope(message, "server_error", "upstream_error"))
     return rejected(response.status, response.headers, plain(response, body))
 
 
@@ -73,6 +77,18 @@ def rejected(status: int, headers: Headers, body: bytes) -> UpstreamRejected:
     fields = dict(reversed(headers))
     wait = parse_retry_after(fields.get(b"retry-after"), fields.get(b"retry-after-ms"), wall_clock=time.time())
     return UpstreamRejected(status, headers, body, retry_after_s=wait)
+
+
+_SECRET_MIN = 8  # bytes; a shorter value is found in words that have nothing to do with it
+
+
+def scrub(error: UpstreamRejected, credential: Credential) -> None:
+    """Take the credential out of an error that quotes it: clients read errors."""
+    for _, value in credential.headers:
+        secret = value.removeprefix(b"Bearer ")
+        if len(secret) >= _SECRET_MIN:
+            error.body = error.body.replace(secret, b"[REDACTED]")
+            error.headers = [(name, value.replace(secret, b"[REDACTED]")) for name, value in error.headers]
 
 
 _BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"invalid_api_key", b"Invalid API key")

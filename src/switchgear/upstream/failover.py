@@ -163,6 +163,8 @@ class Failover:
         now = self.loop.time()
         outcome = outcome_of(error)
         if credential is not None:
+            if isinstance(error, UpstreamRejected):
+                answers.scrub(error, credential)
             if outcome.throttled:
                 upstream.credentials.throttle(credential, now, error.retry_after_s)
             if outcome.refused:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from switchgear import __version__
 from switchgear.config.schema import Credential as CredentialEntry
 from switchgear.config.schema import Provider
+from switchgear.errors import NotFound
 from switchgear.hotpath._client import Pool
 from switchgear.providers.registry import AuthStyle, ProviderType
 from switchgear.routing.credentials import Credential, CredentialPool
@@ -121,7 +122,10 @@ class Upstream:
         )
 
     def path(self, endpoint_path: str, model: str) -> str:
-        """The path of an endpoint at this provider, with the query it always needs."""
+        """The path of an endpoint at this provider, with the query it always needs.
+
+        Raises `NotFound` for a deployment that would not be one segment of it: a client may name it.
+        """
         if self.row.wire != "azure":
             return self.prefix + endpoint_path
         if self.provider.api_version is None:  # the v1 surface names the model in the body
@@ -130,6 +134,8 @@ class Upstream:
         version = f"?api-version={quote(self.provider.api_version)}"
         if self.prefix.endswith("/models"):  # Azure AI model inference names the model in the body as well
             return f"{self.prefix}{endpoint_path}{version}"
+        if model in (".", ".."):  # `quote` leaves dots as they are, and so do servers that undo it
+            raise NotFound(f"The model `{model}` does not exist.", code="model_not_found", param="model")
         if model:
             return f"{self.prefix}/openai/deployments/{quote(model, safe='')}{endpoint_path}{version}"
         return f"{self.prefix}/openai{endpoint_path}{version}"

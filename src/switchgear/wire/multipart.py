@@ -1,6 +1,8 @@
 """Finding small fields in a multipart/form-data body (RFC 7578) without taking it apart.
 
-The body goes on as it came, boundary and all; only the value of `model` may be spliced.
+The body goes on as it came, boundary and all; only the value of `model` may be spliced. What is checked here must be
+what the upstream reads, or a key that is limited to some models is not: so whatever two parsers could read in two ways
+(a second boundary or disposition, a folded line, an extended or escaped name) is refused.
 """
 
 from __future__ import annotations
@@ -10,18 +12,21 @@ import re
 from switchgear.errors import InvalidRequest
 from switchgear.types import FormFields
 
-_BOUNDARY = re.compile(rb'boundary=(?:"([^"\r\n]{1,70})"|([^\s;"]{1,70}))', re.IGNORECASE)
-_NAME = re.compile(rb'\bname="([^"\r\n]{0,64})"', re.IGNORECASE)
+_BOUNDARY = re.compile(rb';[ \t]*boundary=(?:"([^"\\\r\n]{1,70})"|([^\s;"]{1,70}))(?=[ \t]*(?:;|$))', re.IGNORECASE)
+_DISPOSITION = re.compile(rb"content-disposition[ \t]*:", re.IGNORECASE)
+_PARAMETER = re.compile(rb';[ \t]*([^\s;="]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))[ \t]*', re.DOTALL)
 _PARTS_MAX = 256
+_HEAD_MAX = 8192
 _VALUE_MAX = 1024
 
 
 def boundary(content_type: bytes) -> bytes:
-    """The boundary of a multipart content type. Raises `InvalidRequest` when there is none."""
-    found = _BOUNDARY.search(content_type)
-    if not found:
-        raise InvalidRequest("The multipart Content-Type has no boundary.", code="invalid_multipart")
-    return found[1] or found[2]
+    """The boundary of a multipart content type. Raises `InvalidRequest` when there is none, or more than one."""
+    found = _BOUNDARY.findall(content_type)
+    if len(found) != 1 or content_type.lower().count(b"boundary=") != 1:
+        raise _invalid("The multipart Content-Type has no boundary, or more than one.")
+    quoted, bare = found[0]
+    return bytes(quoted or bare)
 
 
 def find_fields(body: bytes, content_type: bytes) -> FormFields:
@@ -30,10 +35,8 @@ def find_fields(body: bytes, content_type: bytes) -> FormFields:
     mark = b"--" + boundary(content_type)
     found: dict[bytes, tuple[int, int]] = {}
     at = body.find(mark)
-    if at != 0 and body[at - 2 : at] != b"\r\n":
-        raise InvalidRequest(
-            "The body is not multipart/form-data with the boundary of its Content-Type.", code="invalid_multipart"
-        )
+    if at < 0 or (at > 0 and body[at - 2 : at] != b"\r\n"):
+        raise _invalid("The body is not multipart/form-data with the boundary of its Content-Type.")
     mark = b"\r\n" + mark
     at += len(mark) - 2
     for _ in range(_PARTS_MAX):
@@ -41,16 +44,44 @@ def find_fields(body: bytes, content_type: bytes) -> FormFields:
             return _read(body, found)
         head_end, end = body.find(b"\r\n\r\n", at), body.find(mark, at)
         if head_end < 0 or end < 0:
-            raise InvalidRequest("The multipart body ends before its last boundary.", code="invalid_multipart")
-        name = _NAME.search(body, at, min(head_end, end) + 2) if head_end < end else None
-        if name and name[1] in (b"model", b"stream"):
-            if name[1] in found:
+            raise _invalid("The multipart body ends before its last boundary.")
+        if body[at : at + 2] != b"\r\n" or head_end > end or head_end - at > _HEAD_MAX:
+            raise _invalid("A part of the multipart body has no head, or one that is too long.")
+        name = _field_name(body[at + 2 : head_end])
+        if name in (b"model", b"stream"):
+            if name in found:
                 raise InvalidRequest(
-                    f"Duplicate form field '{name[1].decode()}'.", code="duplicate_field", param=name[1].decode()
+                    f"Duplicate form field '{name.decode()}'.", code="duplicate_field", param=name.decode()
                 )
-            found[name[1]] = (head_end + 4, end)
+            found[name] = (head_end + 4, end)
         at = end + len(mark)
-    raise InvalidRequest(f"The multipart body has more than {_PARTS_MAX} parts.", code="invalid_multipart")
+    raise _invalid(f"The multipart body has more than {_PARTS_MAX} parts.")
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(message, code="invalid_multipart")
+
+
+def _field_name(head: bytes) -> bytes:
+    """The field's name in a part's header lines. Raises `InvalidRequest` where it cannot be told for certain."""
+    lines = head.split(b"\r\n")
+    dispositions = [line for line in lines if _DISPOSITION.match(line)]
+    if len(dispositions) != 1 or any(line[:1] in b" \t" or b"\n" in line or b"\r" in line for line in lines):
+        raise _invalid("A part of the multipart body needs one Content-Disposition, on a line of its own.")
+    kind, separator, parameters = dispositions[0].partition(b":")[2].partition(b";")
+    if kind.strip(b" \t").lower() != b"form-data":
+        raise _invalid("A part of the multipart body is not form-data.")
+    parameters, at, names = separator + parameters, 0, []
+    while at < len(parameters):
+        parameter = _PARAMETER.match(parameters, at)
+        if parameter is None:
+            raise _invalid("A Content-Disposition of the multipart body is malformed.")
+        if parameter[1].lower() in (b"name", b"name*"):
+            names.append(parameter)
+        at = parameter.end()
+    if len(names) != 1 or names[0][1].lower() != b"name" or b"\\" in (names[0][2] or b""):
+        raise _invalid("A part of the multipart body needs one plain field name.")
+    return bytes(names[0][2] if names[0][2] is not None else names[0][3])
 
 
 def _read(body: bytes, found: dict[bytes, tuple[int, int]]) -> FormFields:
