@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from switchgear.hotpath._peek import Request as Peeked
-    from switchgear.wire.conversation import Conversation
 
 Headers = list[tuple[bytes, bytes]]
 Dialect = Literal["openai", "anthropic", "gemini"]
@@ -147,7 +146,7 @@ class RequestContext:
     dropped: list[str] | None = None
     strict = False  # asked for by header: refuse what would be dropped
     array = False  # a Gemini stream as one JSON array, not as events
-    conversation: Conversation | None = None  # the body, decoded, once a translation needed it
+    conversation: Any = None  # the body as a `wire.conversation.Conversation`, once a translation needed it
     content_length = -1
 
     def __init__(

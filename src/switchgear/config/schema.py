@@ -137,7 +137,8 @@ class Provider(Section, frozen=True):
 
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
     responses: whether it has a Responses API of its own (`native`) or gets chat in its place (`translated`); by default
-    as its type has it. headers: sent with every request. forward_headers: client headers passed on besides the built-in list.
+    as its type has it. headers: sent with every request. forward_headers: client headers passed on
+    besides the built-in list.
     """
 
     type: str = "openai"

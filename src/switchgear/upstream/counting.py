@@ -47,9 +47,7 @@ class CountTokens:
             headers = [(b"content-type", _JSON), (b"x-switchgear-estimated", b"true"), *own_headers(ctx)]
             return Answer(Local(), tokens.encode_count(shape, count), headers=headers)
         path, body = _question(ctx, route, target, upstream)
-        head = upstream.native_head(
-            ctx, credential, path, target.model, len(body), native_headers(ctx, upstream)
-        )
+        head = upstream.native_head(ctx, credential, path, target.model, len(body), native_headers(ctx, upstream))
         response = await send(ctx, route, upstream, head, body)
         try:
             if response.status >= 300:

@@ -87,9 +87,7 @@ def read(ctx: RequestContext) -> EmbeddingRequest:
     """The body in the one form of all dialects. Raises `InvalidRequest`."""
     assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
     if ctx.endpoint.wire == "gemini":
-        return embeddings.decode_gemini_request(
-            ctx.body, ctx.model, batch=ctx.endpoint.path == ":batchEmbedContents"
-        )
+        return embeddings.decode_gemini_request(ctx.body, ctx.model, batch=ctx.endpoint.path == ":batchEmbedContents")
     return embeddings.decode_openai_request(ctx.body)
 
 

@@ -64,7 +64,7 @@ class Unserved:
 
 def conversation_of(ctx: RequestContext) -> Conversation:
     """The body as a conversation, decoded once per request. Raises `InvalidRequest`."""
-    conversation = ctx.conversation
+    conversation: Conversation | None = ctx.conversation
     if conversation is None:
         assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
         wire = ctx.endpoint.wire

@@ -1,4 +1,4 @@
-"""Which passage each client endpoint takes at a provider: the table of `passage`'s docstring, made once per upstream."""
+"""Which passage each client endpoint takes at a provider: the table of `passage`'s docstring, once per upstream."""
 
 from __future__ import annotations
 

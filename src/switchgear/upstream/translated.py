@@ -214,5 +214,3 @@ def usage_of(usage: TokenUsage | None) -> Usage | None:
         usage.cache_write_tokens or 0,
         usage.reasoning_tokens or 0,
     )
-
-
