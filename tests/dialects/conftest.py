@@ -37,12 +37,16 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
             }
             for wire, (kind, base) in PROVIDERS.items()
         }
+        # One of their own for the answer that makes a credential unusable.
+        providers |= {f"{wire}-refused": settings for wire, settings in providers.items()}
         names = [*CASES, *(f"status-{status}" for status in STATUSES)]
         models = {
             f"{wire}-{name}": {"targets": [{"provider": wire, "model": name}], "retries": {"attempts": 1}}
             for wire in PROVIDERS
             for name in names
         }
+        for wire in PROVIDERS:
+            models[f"{wire}-status-401"]["targets"] = [{"provider": f"{wire}-refused", "model": "status-401"}]
         models["strict"] = {"targets": [{"provider": "anthropic", "model": "text"}], "strict": True}
         config = {"providers": providers, "models": models, "keys": [{"name": "test", "value": KEY}]}
         process = GatewayProcess(config, tmp_path_factory.mktemp("pairs"))
