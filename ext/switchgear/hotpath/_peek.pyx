@@ -61,7 +61,7 @@ cdef class Request:
     cdef readonly Py_ssize_t model_start, model_end, stream_start, stream_end, user_start, user_end, end
     cdef readonly Py_ssize_t stream_options_start, stream_options_end
     cdef readonly long long max_tokens, n
-    cdef readonly bint stream, include_usage, messages_empty, empty
+    cdef readonly bint stream, include_usage, messages_empty, empty, signed
     cdef readonly int messages_kind, input_kind, prompt_kind
     # Where `prepare` has to write: the value of stream_options even if null, its include_usage even if false.
     cdef Py_ssize_t options_start, options_end, include_start, include_end, length
@@ -437,6 +437,7 @@ def peek_request(bytes body not None, int max_depth=DEFAULT_DEPTH):
             break
     if request.model_start >= 0:
         request.model = model_name(start + request.model_start, start + request.model_end, request.model_start)
+    request.signed = j.signed_member
     request.length = end - start
     return request
 

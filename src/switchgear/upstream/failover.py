@@ -10,23 +10,19 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING
 
-from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamRejected
-from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
+from switchgear.errors import Overloaded, UpstreamError, UpstreamRejected
 from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
-from switchgear.upstream.answers import client_name
 from switchgear.upstream.passages import equip
-from switchgear.upstream.plain import asks_usage, outgoing, whole
+from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
 
 if TYPE_CHECKING:
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.upstream.upstream import Answered, Upstream
-
-_DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
 
 
 class Failover:
@@ -152,6 +148,8 @@ async def attempt(
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed:
+        passage = upstream.histories.get(ctx.endpoint.name)
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)
     ask_usage = asks_usage(ctx, upstream)
@@ -174,15 +172,3 @@ async def attempt(
     except BaseException:
         response.close()
         raise
-
-
-async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
-    """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
-    if response.status >= 300:
-        raise await answers.rejection(response)
-    if not response.event_stream:
-        return Answer(response, None)
-    if (response.header(b"content-encoding") or b"identity") != b"identity":
-        raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
-    rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
-    return Answer(response, None, rewriter, await answers.first_events(response, rewriter))

@@ -9,7 +9,7 @@ from switchgear.upstream.counting import CountTokens
 from switchgear.upstream.embedding import TranslatedEmbeddings
 from switchgear.upstream.native import NativeAnthropic, NativeGemini
 from switchgear.upstream.passage import Passage, Unserved
-from switchgear.upstream.repaired import STRICT_QUIRKS, RepairedChat
+from switchgear.upstream.repaired import STRICT_QUIRKS, ForeignResponses, RepairedChat
 from switchgear.upstream.translated import TranslatedConversation
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ CONVERSATIONS = {
 }
 COUNTS = ("responses.input_tokens", "messages.count_tokens", "gemini.countTokens")
 EMBEDDINGS = {"embeddings": "openai", "gemini.embedContent": "gemini", "gemini.batchEmbedContents": "gemini"}
+STORED_RESPONSES = ("retrieve", "delete", "cancel", "input_items", "compact")
+_GENERIC = frozenset(("openai", "vllm", "llama-cpp", "ollama"))
 _REPAIRS = frozenset(REPLY_QUIRKS) | STRICT_QUIRKS
 
 
@@ -32,6 +34,7 @@ def equip(upstream: Upstream) -> None:
     """Give an upstream its passages."""
     native = "chat" if upstream.wire in ("openai", "azure") else upstream.wire
     passages: dict[str, Passage] = {}
+    histories: dict[str, Passage] = {"responses": ForeignResponses()} if native == "chat" else {}
     for name, client in CONVERSATIONS.items():
         passage = _conversation(client, native, upstream)
         if passage is not None:
@@ -48,10 +51,17 @@ def equip(upstream: Upstream) -> None:
             passages[name] = CountTokens()
     if native != "chat":
         upstream.passage = Unserved()
-    elif not upstream.responses:
-        for name in ("retrieve", "delete", "cancel", "input_items", "compact"):
-            passages[f"responses.{name}"] = Unserved()
-    upstream.passages = passages
+    else:
+        if not upstream.responses:
+            passages |= {f"responses.{name}": Unserved() for name in STORED_RESPONSES}
+        if not _generic(upstream) and "replays_reasoning_details" not in upstream.row.quirks:
+            histories["chat.completions"] = RepairedChat(upstream.row.quirks)
+    upstream.passages, upstream.histories = passages, histories
+
+
+def _generic(upstream: Upstream) -> bool:
+    """Whether nobody knows what stands behind an address: `reasoning_details` may be its own (OpenRouter's are)."""
+    return upstream.provider.base_url is not None and upstream.row.name in _GENERIC
 
 
 def _conversation(client: str, native: str, upstream: Upstream) -> Passage | None:

@@ -9,12 +9,16 @@ from msgspec.json import encode as json_string
 
 from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
+from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
 from switchgear.upstream import answers
+from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 
 if TYPE_CHECKING:
     from switchgear.types import RequestContext
     from switchgear.upstream.upstream import Answered, Upstream
+
+_DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
 
 
 def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
@@ -41,6 +45,18 @@ def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncI
     if ctx.form is not None:
         return splice(body, ctx.form.model_start, ctx.form.model_end, model.encode())
     return body
+
+
+async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
+    """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
+    if response.status >= 300:
+        raise await answers.rejection(response)
+    if not response.event_stream:
+        return Answer(response, None)
+    if (response.header(b"content-encoding") or b"identity") != b"identity":
+        raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
+    rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
+    return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
 
 
 def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:

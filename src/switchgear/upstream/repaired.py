@@ -16,8 +16,9 @@ from switchgear.providers.repairs import repair_reply
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.native import FOREIGN
 from switchgear.upstream.passage import conversation_of, own_headers, rejection, send
-from switchgear.upstream.plain import asks_usage, outgoing, whole
+from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
 from switchgear.upstream.translated import ask, encode, first_events
 
 if TYPE_CHECKING:
@@ -32,7 +33,29 @@ STREAM_QUIRKS = frozenset(
 )
 # A provider with one of these takes no body that was not made for it.
 STRICT_QUIRKS = frozenset(("forbids_unknown",))
-FOREIGN_HISTORY = b'"reasoning_details"'
+
+
+class ForeignResponses:
+    """A Responses client at a provider of Responses, with another vendor's signature in its input: encoded without it."""
+
+    async def attempt(
+        self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential
+    ) -> Answer:
+        """Send once. Raises `UpstreamError`, `Overloaded`, `InvalidRequest`."""
+        assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
+        body = outgoing(ctx, target.model, False)
+        if FOREIGN in ctx.body:
+            body = encode(ctx, route, target, upstream, "responses").body
+        assert isinstance(body, bytes)  # noqa: S101 - it was bytes before
+        head = upstream.head(ctx, credential, target.model, len(body))
+        response = await send(ctx, route, upstream, head, body)
+        try:
+            if response.status < 300 and response.body is not None and not response.event_stream:
+                return Answer(response, whole(ctx, target.model, response, response.body))
+            return await begun(ctx, target.model, response, hide_usage=False)
+        except BaseException:
+            response.close()
+            raise
 
 
 class RepairedChat:
@@ -50,7 +73,7 @@ class RepairedChat:
         """Send once. Raises `UpstreamError`, `Overloaded`, `InvalidRequest`."""
         assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
         hide_usage = asks_usage(ctx, upstream)
-        if self._encodes or (not self._takes_history and FOREIGN_HISTORY in ctx.body):
+        if self._encodes or (not self._takes_history and ctx.peeked is not None and ctx.peeked.signed):
             encoded = encode(ctx, route, target, upstream, "chat")
             hide_usage = ctx.stream and not conversation_of(ctx).include_usage
             response = await ask(ctx, route, target, upstream, credential, encoded)

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._translate import Translator
@@ -140,10 +141,23 @@ class TranslatedConversation:
 def encode(ctx: RequestContext, route: Route, target: Target, upstream: Upstream, fmt: str) -> Encoded:
     """The conversation in a provider's format; what is lost is noted for the client. Raises `InvalidRequest`."""
     conversation = conversation_of(ctx)
+    if fmt == "chat" and conversation.source == "chat" and "replays_reasoning_details" not in upstream.row.quirks:
+        conversation = without_details(conversation)
     wanted = target_model(target.model, upstream.row.quirks, ctx.strict or route.strict)
     encoded: Encoded = FORMATS[fmt].encode_request(conversation, wanted)
     ctx.dropped = encoded.dropped or None
     return encoded
+
+
+def without_details(conversation: Conversation) -> Conversation:
+    """A chat history without another provider's own reasoning."""
+    messages = [
+        replace(message, extensions={k: v for k, v in message.extensions.items() if k != "reasoning_details"} or None)
+        if message.extensions is not None and "reasoning_details" in message.extensions
+        else message
+        for message in conversation.messages
+    ]
+    return replace(conversation, messages=messages)
 
 
 async def ask(

@@ -91,6 +91,9 @@ class Upstream:
         self.responses = row.responses if provider.responses is None else provider.responses == "native"
         self.passages: Mapping[str, Passage] = {}  # by endpoint; what is not in it takes `passage`
         self.passage: Passage | None = None  # None: bytes pass as they are
+        self.histories: Mapping[
+            str, Passage
+        ] = {}  # what goes before it where a history holds some provider's signatures
         base = urlsplit(base_url)
         self.secure = base.scheme == "https"
         self.host = base.hostname or ""
