@@ -19,6 +19,7 @@ ACTED_ON = [
     "prompt",
     "user",
 ]
+_SIGNED = ("reasoning_details", "thinking_blocks", "extra_content", "encrypted_content")
 _STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"([ \t\r\n]*:)?', re.S)
 
 
@@ -118,7 +119,7 @@ def peek_request(body: bytes, max_depth: int = 512) -> dict[str, Any]:
         "end": len(body.rstrip(b" \t\r\n")) - 1,
         "empty": not value,
         "signed": any(
-            found[2] and found[1] in ("reasoning_details", "encrypted_content") for found in _STRINGS.finditer(text)
+            found[2] and found[1] in _SIGNED for found in _STRINGS.finditer(text)
         ),
     }
 

@@ -71,7 +71,7 @@ class ScriptedUpstream:
                 owner.requests.append(asked)
                 owner.tell(self, owner.answer(asked))
 
-            do_GET = do_POST = handle_one  # noqa: N815 - the base class's names
+            do_GET = do_POST = handle_one
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -174,9 +174,17 @@ static inline int json_name(json_t *j)
         return r;
     j->key_escaped = r;
     j->key_end = j->at - 1;
-    if (j->key_end - j->key == 17
-        && (memcmp(j->key, "reasoning_details", 17) == 0 || memcmp(j->key, "encrypted_content", 17) == 0))
-        j->signed_member = 1;
+    switch (j->key_end - j->key) { /* TRANSLATION §2.4 */
+    case 13:
+        j->signed_member |= memcmp(j->key, "extra_content", 13) == 0;
+        break;
+    case 15:
+        j->signed_member |= memcmp(j->key, "thinking_blocks", 15) == 0;
+        break;
+    case 17:
+        j->signed_member |= memcmp(j->key, "reasoning_details", 17) == 0 || memcmp(j->key, "encrypted_content", 17) == 0;
+        break;
+    }
     json_space(j);
     if (j->at >= j->end || *j->at != ':')
         return json_fail(j, j->at, "no ':' after the name of a member");

@@ -136,8 +136,8 @@ class Provider(Section, frozen=True):
     base_url: as the vendor's own SDK takes it (DESIGN §6); `simulator:` is the built-in simulator that `serve` starts.
 
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
-    responses: whether it has a Responses API of its own (`native`) or gets chat in its place (`translated`); by default
-    as its type has it. headers: sent with every request. forward_headers: client headers passed on
+    responses: whether it has a Responses API of its own (`native`) or gets chat in its place (`translated`), or
+    is asked everything through it (`always`); by default as its type has it. headers: sent with every request. forward_headers: client headers passed on
     besides the built-in list.
     """
 
@@ -145,7 +145,7 @@ class Provider(Section, frozen=True):
     base_url: str | None = None
     credentials: list[Credential] = []
     api_version: str | None = None
-    responses: Literal["native", "translated"] | None = None
+    responses: Literal["native", "translated", "always"] | None = None
     transport: Literal["native", "httpx"] = "native"
     proxy: str | None = None
     http2: bool = False

@@ -116,7 +116,8 @@ class NativeGemini:
             native_headers(ctx, upstream),
             query.encode(),
         )
-        response = await send(ctx, route, upstream, head, encoded.body)
+        gather = 0 if ctx.stream else answers.GATHER_MAX
+        response = await send(ctx, route, upstream, head, encoded.body, gather)
         try:
             if response.status >= 300:
                 raise await rejection(response, upstream)

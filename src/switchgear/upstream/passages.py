@@ -33,10 +33,11 @@ _REPAIRS = frozenset(REPLY_QUIRKS) | STRICT_QUIRKS
 def equip(upstream: Upstream) -> None:
     """Give an upstream its passages."""
     native = "chat" if upstream.wire in ("openai", "azure") else upstream.wire
+    spoken = "responses" if native == "chat" and upstream.provider.responses == "always" else native
     passages: dict[str, Passage] = {}
     histories: dict[str, Passage] = {"responses": ForeignResponses()} if native == "chat" else {}
     for name, client in CONVERSATIONS.items():
-        passage = _conversation(client, native, upstream)
+        passage = _conversation(client, spoken, upstream)
         if passage is not None:
             passages[name] = passage
     for name, client in EMBEDDINGS.items():
@@ -54,7 +55,7 @@ def equip(upstream: Upstream) -> None:
     else:
         if not upstream.responses:
             passages |= {f"responses.{name}": Unserved() for name in STORED_RESPONSES}
-        if not _generic(upstream) and "replays_reasoning_details" not in upstream.row.quirks:
+        if not _generic(upstream):
             histories["chat.completions"] = RepairedChat(upstream.row.quirks)
     upstream.passages, upstream.histories = passages, histories
 
@@ -66,7 +67,7 @@ def _generic(upstream: Upstream) -> bool:
 
 def _conversation(client: str, native: str, upstream: Upstream) -> Passage | None:
     """None: the bytes pass as they are."""
-    if client == "responses" and upstream.responses and native == "chat":
+    if client == "responses" and upstream.responses and native in ("chat", "responses"):
         return None
     if client != native:
         return TranslatedConversation(client, native)

@@ -65,7 +65,6 @@ class RepairedChat:
         self.quirks = quirks
         self._streams = bool(quirks & STREAM_QUIRKS)
         self._encodes = bool(quirks & STRICT_QUIRKS)
-        self._takes_history = "replays_reasoning_details" in quirks
 
     async def attempt(
         self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential
@@ -73,7 +72,7 @@ class RepairedChat:
         """Send once. Raises `UpstreamError`, `Overloaded`, `InvalidRequest`."""
         assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
         hide_usage = asks_usage(ctx, upstream)
-        if self._encodes or (not self._takes_history and ctx.peeked is not None and ctx.peeked.signed):
+        if self._encodes or (ctx.peeked is not None and ctx.peeked.signed):
             encoded = encode(ctx, route, target, upstream, "chat")
             hide_usage = ctx.stream and not conversation_of(ctx).include_usage
             response = await ask(ctx, route, target, upstream, credential, encoded)

@@ -26,6 +26,7 @@ from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.passage import client_headers, conversation_of, rejection, send, whole_body
+from switchgear.wire.conversation import Reasoning, ToolCall
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from switchgear.types import Headers, RequestContext, Target
     from switchgear.upstream.upstream import Answered, Upstream
     from switchgear.wire.conversation import Answer as Reply
-    from switchgear.wire.conversation import Conversation, Encoded, TokenUsage
+    from switchgear.wire.conversation import Conversation, Encoded, Message, Part, TokenUsage
 
 DIALECTS: dict[str, ModuleType] = {
     "chat": chat_dialect,
@@ -54,6 +55,8 @@ ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
 _JSON = b"application/json"
 _encode = msgspec.json.Encoder().encode
+# Members of a chat message that hold a provider's own reasoning (TRANSLATION §2.4).
+_PROOFS = frozenset(("reasoning_details", "thinking_blocks"))
 # What a Responses stream writes itself; the rest of the envelope is the request, said back.
 _OWN = frozenset(
     (
@@ -142,22 +145,31 @@ def encode(ctx: RequestContext, route: Route, target: Target, upstream: Upstream
     """The conversation in a provider's format; what is lost is noted for the client. Raises `InvalidRequest`."""
     conversation = conversation_of(ctx)
     if fmt == "chat" and conversation.source == "chat" and "replays_reasoning_details" not in upstream.row.quirks:
-        conversation = without_details(conversation)
+        conversation = without_proofs(conversation, upstream.row.quirks)
     wanted = target_model(target.model, upstream.row.quirks, ctx.strict or route.strict)
     encoded: Encoded = FORMATS[fmt].encode_request(conversation, wanted)
     ctx.dropped = encoded.dropped or None
     return encoded
 
 
-def without_details(conversation: Conversation) -> Conversation:
-    """A chat history without another provider's own reasoning."""
-    messages = [
-        replace(message, extensions={k: v for k, v in message.extensions.items() if k != "reasoning_details"} or None)
-        if message.extensions is not None and "reasoning_details" in message.extensions
-        else message
-        for message in conversation.messages
-    ]
-    return replace(conversation, messages=messages)
+def without_proofs(conversation: Conversation, quirks: frozenset[str]) -> Conversation:
+    """A chat history as a provider takes it that knows nothing of signatures: thoughts as text, or not at all."""
+    takes_text = bool(quirks & {"replays_reasoning_content", "replays_reasoning"})
+    return replace(conversation, messages=[_without_proofs(message, takes_text) for message in conversation.messages])
+
+
+def _without_proofs(message: Message, takes_text: bool) -> Message:
+    parts: list[Part] = []
+    for part in message.parts:
+        if isinstance(part, Reasoning):
+            if takes_text and part.text:
+                parts.append(Reasoning(part.text))
+        elif isinstance(part, ToolCall) and part.signature is not None:
+            parts.append(replace(part, signature=None))
+        else:
+            parts.append(part)
+    extensions = {name: raw for name, raw in (message.extensions or {}).items() if name not in _PROOFS}
+    return replace(message, parts=parts, extensions=extensions or None)
 
 
 async def ask(

@@ -88,7 +88,7 @@ class Upstream:
         self.row = row
         base_url = provider.base_url or row.base_url or ""
         self.wire = wire_of(row, base_url)
-        self.responses = row.responses if provider.responses is None else provider.responses == "native"
+        self.responses = row.responses if provider.responses is None else provider.responses != "translated"
         self.passages: Mapping[str, Passage] = {}  # by endpoint; what is not in it takes `passage`
         self.passage: Passage | None = None  # None: bytes pass as they are
         self.histories: Mapping[
