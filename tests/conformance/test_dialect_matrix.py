@@ -221,7 +221,7 @@ async def _outcome(
 
 
 def _wanted(view: dict[str, Any]) -> list[tuple[str, list[Any]]]:
-    choices = view["choices"] if "choices" in view else [view]
+    choices = view.get("choices", [view])
     return [
         (
             (choice["text"] or "") + (choice.get("refusal") or ""),

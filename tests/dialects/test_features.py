@@ -1,4 +1,4 @@
-"""What belongs to one dialect or one translation: dropped fields, strictness, counting, embeddings, lists, signatures."""
+"""What belongs to one dialect or one translation: dropped fields, strictness, counting, embeddings, signatures."""
 
 from __future__ import annotations
 

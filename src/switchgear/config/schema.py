@@ -136,9 +136,9 @@ class Provider(Section, frozen=True):
     base_url: as the vendor's own SDK takes it (DESIGN §6); `simulator:` is the built-in simulator that `serve` starts.
 
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
-    responses: whether it has a Responses API of its own (`native`) or gets chat in its place (`translated`), or
-    is asked everything through it (`always`); by default as its type has it. headers: sent with every request. forward_headers: client headers passed on
-    besides the built-in list.
+    responses: whether it has a Responses API of its own (`native`), gets chat in its place (`translated`), or is asked
+    everything through it (`always`); by default as its type has it. headers: sent with every request.
+    forward_headers: client headers passed on besides the built-in list.
     """
 
     type: str = "openai"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.upstream.upstream import Answered, Upstream
+    from switchgear.upstream.upstream import Upstream
 
 
 class Failover:

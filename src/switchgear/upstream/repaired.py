@@ -36,7 +36,7 @@ STRICT_QUIRKS = frozenset(("forbids_unknown",))
 
 
 class ForeignResponses:
-    """A Responses client at a provider of Responses, with another vendor's signature in its input: encoded without it."""
+    """A Responses client at a provider of Responses: another vendor's signature in its input does not go along."""
 
     async def attempt(
         self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential
