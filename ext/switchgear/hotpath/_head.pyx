@@ -28,7 +28,7 @@ cdef class Head:
         cdef tuple pair
         cdef bytes name, api_key = EMPTY
         cdef Py_ssize_t size
-        self.token = self.content_type = self.origin = self.provider = self.request_id = EMPTY
+        self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = EMPTY
         self.length = -1
         self.forwarded = []
         for item in headers:
@@ -64,6 +64,10 @@ cdef class Head:
             elif size == 7:
                 if same(name, b"api-key", 7):
                     api_key = pair[1].strip()
+                    continue
+            elif size == 19:
+                if same(name, b"x-switchgear-strict", 19):
+                    self.strict = pair[1]
                     continue
             elif size == 21:
                 if same(name, b"x-switchgear-provider", 21):

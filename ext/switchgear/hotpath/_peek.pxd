@@ -10,7 +10,7 @@ cdef class Request:
     cdef readonly Py_ssize_t model_start, model_end, stream_start, stream_end, user_start, user_end, end
     cdef readonly Py_ssize_t stream_options_start, stream_options_end
     cdef readonly long long max_tokens, n
-    cdef readonly bint stream, include_usage, messages_empty, empty
+    cdef readonly bint stream, include_usage, messages_empty, empty, signed
     cdef readonly int messages_kind, input_kind, prompt_kind
     # Where `prepare` has to write: the value of stream_options even if null, its include_usage even if false.
     cdef Py_ssize_t options_start, options_end, include_start, include_end, length

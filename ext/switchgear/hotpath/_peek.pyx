@@ -426,6 +426,7 @@ cpdef Request peek_request(bytes body, int max_depth=DEFAULT_DEPTH):
             break
     if request.model_start >= 0:
         request.model = model_name(start + request.model_start, start + request.model_end, request.model_start)
+    request.signed = j.signed_member
     request.length = end - start
     return request
 

@@ -125,7 +125,7 @@ cdef class FastPath:
         cdef Py_ssize_t index
         cdef bytes start
         cdef Request peeked
-        if models is None or head.forwarded or head.provider or PyBytes_GET_SIZE(head.token) > 512:
+        if models is None or head.forwarded or head.provider or head.strict or PyBytes_GET_SIZE(head.token) > 512:
             return None
         digest = sha256(head.token).digest()
         known = self.keys.get(digest)
@@ -137,7 +137,7 @@ cdef class FastPath:
             return None
         model = peeked.model
         lane = models.get(model) if model is not None else None
-        if lane is None or peeked.stream:
+        if lane is None or peeked.stream or peeked.signed:
             return None
         if lane.needs_messages and (peeked.messages_kind != ARRAY or peeked.messages_empty):
             return None

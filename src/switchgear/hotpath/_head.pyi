@@ -19,6 +19,7 @@ class Head:
     origin: bytes
     provider: bytes
     request_id: bytes
+    strict: bytes
     length: int
     forwarded: list[tuple[bytes, bytes]]
     def __init__(self, headers: object, forward: frozenset[bytes]) -> None: ...

@@ -36,9 +36,20 @@ MAX_NAME_CHARS = 256
 
 
 class Route:
-    """One model's targets and their state. `targets`, `timeouts` and `retries` are read by the gateway."""
+    """One model's targets and their state. `targets`, `timeouts`, `retries` and `strict` are read by the gateway."""
 
-    __slots__ = ("_breakers", "_closed", "_throttled", "model", "quiet", "retries", "table", "targets", "timeouts")
+    __slots__ = (
+        "_breakers",
+        "_closed",
+        "_throttled",
+        "model",
+        "quiet",
+        "retries",
+        "strict",
+        "table",
+        "targets",
+        "timeouts",
+    )
 
     def __init__(
         self,
@@ -48,11 +59,13 @@ class Route:
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
         breaker: BreakerSettings | None = None,
+        strict: bool = False,
     ):
         self.model = model
         self.targets = tuple(targets)
         self.timeouts = timeouts or Timeouts()
         self.retries = retries or Retries()
+        self.strict = strict
         self.table = TargetTable([target.tier for target in targets], [target.weight for target in targets])
         self._breakers = [Breaker(breaker or BreakerSettings()) for _ in targets]
         self._throttled = [-inf] * len(targets)
@@ -326,4 +339,11 @@ def _serves(route: Route, target: Target | None) -> bool:
 
 def _configured_route(name: str, model: Model) -> Route:
     targets = [Target(entry.provider, entry.model, entry.tier, entry.weight) for entry in model.targets]
-    return Route(name, targets, timeouts=model.timeouts, retries=model.retries, breaker=model.breaker)
+    return Route(
+        name,
+        targets,
+        timeouts=model.timeouts,
+        retries=model.retries,
+        breaker=model.breaker,
+        strict=model.strict,
+    )

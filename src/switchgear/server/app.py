@@ -24,6 +24,7 @@ from switchgear.hotpath._head import Exchange, Head, RequestIds
 from switchgear.observability import logs
 from switchgear.server import body as bodies
 from switchgear.server import pages
+from switchgear.server.dialects import dialect_of, gemini_call, split_query
 from switchgear.server.inflight import Receive
 from switchgear.server.render import error_answer
 from switchgear.server.reply import AsgiReply, Send
@@ -154,6 +155,17 @@ class App:
         """Everything but an exact endpoint: our own pages, paths with an identifier, odd spellings, unknown ones."""
         method, path = scope["method"], normalised(scope["path"])
         reply.head_request = method == "HEAD"
+        call = gemini_call(method, path, scope["query_string"])
+        if call is not None:
+            path = f"/models/{call.model}{call.endpoint.path}"
+            self._admit()
+            ctx = self._context(scope, call.endpoint, head, request_id, exchange)
+            ctx.path = path
+            ctx.model, ctx.query, ctx.stream, ctx.array = call.model, call.query, call.stream, call.array
+            ctx.token = head.token or call.key
+            await self._read_body(ctx, head, exchange)
+            await self.worker.gateway.handle(ctx, reply)
+            return
         if await pages.serve(self.worker, method, path, scope, head, exchange, reply):
             return
         endpoint, methods = find(method, path)
@@ -193,6 +205,8 @@ class App:
             content_type=head.content_type,
             body=body,
         )
+        if head.strict:
+            ctx.strict = head.strict.lower() in (b"true", b"1")
         if head.provider:
             ctx.provider = head.provider.decode("latin-1")
         return ctx
@@ -209,7 +223,7 @@ class App:
                     and not any(name == b"expect" for name, _ in scope["headers"])
                 ):
                     await bodies.discard(exchange)
-                await self._refuse(error, reply)
+                await self._refuse(error, reply, scope)
             except ClientDisconnected:
                 pass
         elif isinstance(error, ClientDisconnected):
@@ -219,10 +233,11 @@ class App:
                 raise error
             exchange.task.uncancel()
             if exchange.reason == "body_timeout":
-                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply)
+                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply, scope)
         elif isinstance(error, Exception):
             log.error("unexpected error", request_id=request_id.decode(), exc_info=error)
-            await self._refuse(GatewayError("The gateway failed to handle the request.", code="internal_error"), reply)
+            failure = GatewayError("The gateway failed to handle the request.", code="internal_error")
+            await self._refuse(failure, reply, scope)
         else:
             raise error
 
@@ -254,12 +269,17 @@ class App:
                 f"Unknown request URL: {method} {path[:200]}. Please check the URL for typos.", code="unknown_url"
             )
 
-    async def _refuse(self, error: GatewayError, reply: AsgiReply) -> None:
-        """Render an error, if the answer has not begun; else nothing can be said any more and the body stays cut
-        off."""
+    async def _refuse(self, error: GatewayError, reply: AsgiReply, scope: dict[str, Any]) -> None:
+        """Render an error in the path's dialect, if the answer has not begun; else nothing can be said any more and
+        the body stays cut off."""
         if reply.started:
             raise error
-        status, headers, body = error_answer(error)
+        path = normalised(scope["path"])
+        dialect = dialect_of(path, any(name == b"anthropic-version" for name, _ in scope["headers"]))
+        request_id = next((value for name, value in reply.extra if name == b"x-request-id"), b"")
+        status, headers, body = error_answer(error, dialect, request_id.decode("latin-1"))
+        if path.endswith(":streamGenerateContent") and split_query(scope["query_string"])[2] != "sse":
+            body = b"[%b]" % body  # as Gemini does (TRANSLATION §16.1)
         with contextlib.suppress(ClientDisconnected):
             await reply.whole(status, headers, body)
 

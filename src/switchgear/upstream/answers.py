@@ -7,12 +7,13 @@ import zlib
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
+from msgspec.json import encode as json_string
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
-from switchgear.hotpath._sse import Rewriter
 from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
-from switchgear.types import Headers, Usage
+from switchgear.types import Headers, RequestContext, Usage
+from switchgear.upstream.answer import EventRelay
 from switchgear.upstream.upstream import Answered
 from switchgear.wire import errors as wire
 
@@ -151,7 +152,7 @@ def embedded_error(body: bytes) -> UpstreamRejected:
     return rejected(status, [], body)
 
 
-async def first_events(response: Answered, rewriter: Rewriter) -> bytes:
+async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
     """What can be forwarded up to and including the first event with data.
 
     Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
@@ -170,6 +171,12 @@ async def first_events(response: Answered, rewriter: Rewriter) -> bytes:
             return parts[0] if len(parts) == 1 else b"".join(parts)
         if not chunk:
             raise UpstreamProtocolError("The upstream's stream ended before its first event.")
+
+
+def client_name(ctx: RequestContext, model: str) -> bytes | None:
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
+    client's."""
+    return json_string(ctx.model) if ctx.model and model != ctx.model else None
 
 
 class _Details(Struct):
