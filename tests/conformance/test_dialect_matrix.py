@@ -108,7 +108,12 @@ def test_every_exchange_on_every_dialect(tmp_path: Path, capsys: pytest.CaptureF
             base = upstream.origin + ("/v1" if wire in ("chat", "responses") else "")
             if kind == "azure":
                 base = upstream.origin
-            providers[provider] = {"type": kind, "base_url": base, "credentials": ["sk-upstream-00000000"]}
+            providers[provider] = {
+                "type": kind,
+                "base_url": base,
+                "credentials": ["sk-upstream-00000000"],
+                "repair": True,
+            }
             if wire == "chat":
                 providers[provider]["responses"] = "translated"
             elif wire == "responses":

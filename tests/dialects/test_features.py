@@ -189,7 +189,12 @@ def special(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             "ollama": "",
         }
         providers = {
-            kind: {"type": kind, "base_url": upstream.origin + base, "credentials": ["sk-upstream-00000000"]}
+            kind: {
+                "type": kind,
+                "base_url": upstream.origin + base,
+                "credentials": ["sk-upstream-00000000"],
+                "repair": True,
+            }
             for kind, base in kinds.items()
         }
         models = {

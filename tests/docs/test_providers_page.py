@@ -52,7 +52,12 @@ def test_the_example_serves_a_request(start_gateway: Callable[..., GatewayProces
     with scripted(answer) as upstream:
         config = {
             "providers": {
-                "acme": {"type": "acme", "base_url": f"{upstream.origin}/v1", "credentials": ["sk-acme-000"]}
+                "acme": {
+                    "type": "acme",
+                    "base_url": f"{upstream.origin}/v1",
+                    "credentials": ["sk-acme-000"],
+                    "repair": True,
+                }
             },
             "models": {"m": {"targets": [{"provider": "acme", "model": "m"}]}},
             "keys": [{"name": "test", "value": KEY}],

@@ -76,6 +76,7 @@ _ROWS = (
         "https://openrouter.ai/api/v1",
         env="OPENROUTER_API_KEY",
         quirks=_quirks("error_in_200", "replays_reasoning_details", "takes_top_k", "takes_cache_control"),
+        responses=True,
     ),
     ProviderType(
         "together",
@@ -96,6 +97,7 @@ _ROWS = (
         ask_usage=False,
         env="DEEPSEEK_API_KEY",
         quirks=_quirks("cache_hit_usage", "replays_reasoning_content", "max_tokens"),
+        responses=True,
     ),
     ProviderType("perplexity", "https://api.perplexity.ai", ask_usage=False, env="PERPLEXITY_API_KEY"),
     ProviderType("cerebras", "https://api.cerebras.ai/v1", env="CEREBRAS_API_KEY"),

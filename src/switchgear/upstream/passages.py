@@ -26,8 +26,8 @@ CONVERSATIONS = {
 COUNTS = ("responses.input_tokens", "messages.count_tokens", "gemini.countTokens")
 EMBEDDINGS = {"embeddings": "openai", "gemini.embedContent": "gemini", "gemini.batchEmbedContents": "gemini"}
 STORED_RESPONSES = ("retrieve", "delete", "cancel", "input_items", "compact")
-_GENERIC = frozenset(("openai", "vllm", "llama-cpp", "ollama"))
 _REPAIRS = frozenset(REPLY_QUIRKS) | STRICT_QUIRKS
+_GENERIC = frozenset(("openai", "vllm", "llama-cpp", "ollama"))
 
 
 def equip(upstream: Upstream) -> None:
@@ -76,4 +76,4 @@ def _conversation(client: str, native: str, upstream: Upstream) -> Passage | Non
     if client == "gemini":
         return NativeGemini()
     quirks = upstream.row.quirks
-    return RepairedChat(quirks) if quirks & _REPAIRS else None
+    return RepairedChat(quirks) if upstream.provider.repair and quirks & _REPAIRS else None
