@@ -131,10 +131,15 @@ class Gateway:
         headers = self.head(ctx, answer)
         if answer.body is not None:
             await reply.whole(ctx.status, headers, answer.body)
-        elif answer.rewriter is not None:
-            await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
-        else:
-            await self.relay_bytes(answer.response, headers, reply)
+            return
+        try:
+            if answer.rewriter is not None:
+                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+            else:
+                await self.relay_bytes(answer.response, headers, reply)
+        except BaseException:  # also before the first piece and after the last: the upstream may go on without us
+            answer.response.close()
+            raise
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
