@@ -173,7 +173,7 @@ class Gateway:
         """3. May they: the models of the key. A request that names no model needs access to all."""
         principal = ctx.principal
         if principal is not None and not principal.may_use(ctx.model or "*"):
-            what = f"model `{ctx.model}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
+            what = f"model `{ctx.model[:256]}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
             raise PermissionDenied(
                 f"This key may not use the {what}.", code="model_not_allowed", param="model" if ctx.model else None
             )
@@ -185,7 +185,7 @@ class Gateway:
         route = self.router.route(ctx.model)
         if route is None:
             raise NotFound(
-                f"The model `{ctx.model}` does not exist or you do not have access to it.",
+                f"The model `{ctx.model[:256]}` does not exist or you do not have access to it.",
                 code="model_not_found",
                 param="model",
             )
