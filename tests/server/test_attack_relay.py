@@ -16,7 +16,7 @@ from switchgear.providers.registry import provider_types
 from switchgear.server.routes import find
 from switchgear.server.worker import Worker
 from switchgear.types import Headers, RequestContext
-from tests.cases.client import chat, post, total
+from tests.cases.client import chat, post
 from tests.conftest import basic_config
 from tests.hotpath.upstream import EVENTS, Peer, Script, Upstream, chunk, serving
 from tests.support.processes import KEY, GatewayProcess, SimulatorProcess

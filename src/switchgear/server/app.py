@@ -42,7 +42,8 @@ class App:
     def __init__(self, worker: Worker):
         self.worker = worker
         self.ids = RequestIds()
-        self.cors = Cors(worker.config.server.cors)
+        self._cors_settings = worker.config.server.cors
+        self._cors = Cors(self._cors_settings)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -106,6 +107,14 @@ class App:
             await self._failed(error, request_id, exchange, reply)
         finally:
             worker.inflight.leave(exchange)
+
+    @property
+    def cors(self) -> Cors:
+        """By the configuration of now: a reload may have changed it."""
+        settings = self.worker.config.server.cors
+        if settings is not self._cors_settings:
+            self._cors_settings, self._cors = settings, Cors(settings)
+        return self._cors
 
     async def _not_http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
