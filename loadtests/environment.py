@@ -28,7 +28,8 @@ def config(port: int, simulator: str, folder: Path) -> dict[str, object]:
 
     def model(upstream: str) -> dict[str, object]:
         return {
-            "targets": [{"provider": name, "model": upstream, "tier": tier} for tier, name in enumerate(("first", "second"))],
+            "targets": [{"provider": name, "model": upstream, "tier": tier} for tier, name in enumerate(("first",
+            "second"))],
             "timeouts": {"connect": "2s", "first_token": "2s", "idle": "10s", "total": "30s"},
             "retries": {"attempts": 3, "budget": "10s", "backoff": "20ms"},
             "breaker": {"failures": 5, "open": "1s", "max_open": "2s"},

@@ -52,6 +52,7 @@ def basic_config(*simulators: SimulatorProcess, **overrides: Any) -> dict[str, A
         name: {"type": "openai", "base_url": simulator.url, "credentials": [f"sk-upstream-{name}-000000"]}
         for name, simulator in zip(names, simulators, strict=True)
     }
+    overrides.setdefault("server", {}).setdefault("drain", {"grace": 0})  # a test waits for no other client to move on
     return {"providers": providers, "keys": [{"name": "test", "value": KEY}], **overrides}
 
 

@@ -166,9 +166,13 @@ class UpstreamError(GatewayError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream's own error answer: `status` as it sent it, `body` the raw bytes, `headers` as received."""
+    """The upstream's own error answer: `status` as it sent it, `body` the raw bytes, `headers` as received.
+
+    wire: whose words the body is in, as in `providers.registry`.
+    """
 
     answered = True
+    wire = "openai"
 
     def __init__(
         self,

@@ -26,17 +26,18 @@ from switchgear.errors import (
     UpstreamProtocolError,
 )
 from switchgear.hotpath._peek import PeekError, peek_request
+from switchgear.hotpath._translate import Translator
+from switchgear.providers.dialects.faults import error_event
 from switchgear.routing.retry import Outcome
 from switchgear.types import Headers, Reply, RequestContext, Usage
 from switchgear.upstream import answers
-from switchgear.upstream.failover import Answer, Failover
-from switchgear.wire import errors as wire_errors
+from switchgear.upstream.answer import Answer, EventRelay
+from switchgear.upstream.failover import Failover
 from switchgear.wire.multipart import find_fields
 
 if TYPE_CHECKING:
     from switchgear.auth.authenticator import Authenticator
     from switchgear.hotpath._peek import Request as Peeked
-    from switchgear.hotpath._sse import Rewriter
     from switchgear.hotpath._unary import Unary
     from switchgear.observability.logs import AccessLog
     from switchgear.observability.metrics import Metrics
@@ -165,9 +166,9 @@ class Gateway:
                     f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
                 )
         ctx.peeked = peeked
-        ctx.stream = peeked.stream
+        ctx.stream = ctx.stream or peeked.stream  # Gemini: in the path
         if ctx.endpoint.model != "none":  # else a model in the body is the upstream's business, and no permission
-            ctx.model = peeked.model or ""
+            ctx.model = ctx.model or peeked.model or ""
 
     def allow(self, ctx: RequestContext) -> None:
         """3. May they: the models of the key. A request that names no model needs access to all."""
@@ -202,7 +203,7 @@ class Gateway:
 
     def head(self, ctx: RequestContext, answer: Answer) -> Headers:
         """6. The answer's headers: the upstream's, and where it was served."""
-        headers = answers.client_headers(answer.response)
+        headers = answer.headers if answer.headers is not None else answers.client_headers(answer.response)
         target = ctx.target
         if target is not None:
             headers.append((b"x-switchgear-target", target.header))
@@ -211,7 +212,7 @@ class Gateway:
         return headers
 
     async def relay_events(
-        self, ctx: RequestContext, response: Answered, rewriter: Rewriter, out: bytes, headers: Headers, reply: Reply
+        self, ctx: RequestContext, response: Answered, rewriter: EventRelay, out: bytes, headers: Headers, reply: Reply
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
         ctx.first_byte_at = self.loop.time()
@@ -238,7 +239,7 @@ class Gateway:
                 if isinstance(error, UpstreamError)
                 else UpstreamProtocolError("The upstream sent an event that is too large.")
             )
-            await reply.send(self._stream_error(ctx, failure))
+            await reply.send(self._broken(ctx, rewriter, failure))
         finally:
             self.metrics.stream_closed()
             self._count_stream(ctx, rewriter)
@@ -248,7 +249,7 @@ class Gateway:
         if rewriter.done:
             await self._linger(response)
 
-    def _ending(self, ctx: RequestContext, rewriter: Rewriter) -> bytes:
+    def _ending(self, ctx: RequestContext, rewriter: EventRelay) -> bytes:
         """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
         11)."""
         rest = rewriter.flush()
@@ -265,14 +266,20 @@ class Gateway:
         """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
         §15.3)."""
         ctx.error = error
-        if ctx.endpoint.sse == "responses":
-            return wire_errors.responses_event(error)
-        return b"data: %b\n\n" % wire_errors.render(error)
+        return error_event(ctx.endpoint.sse, error, ctx.request_id.decode("latin-1"))
 
-    def _count_stream(self, ctx: RequestContext, rewriter: Rewriter) -> None:
+    def _broken(self, ctx: RequestContext, rewriter: EventRelay, error: UpstreamError) -> bytes:
+        """The end of a stream whose upstream failed. A translator writes it: it knows what the client has seen."""
+        if isinstance(rewriter, Translator) and (rest := rewriter.flush()):
+            ctx.error = error
+            return rest
+        return self._stream_error(ctx, error)
+
+    def _count_stream(self, ctx: RequestContext, rewriter: EventRelay) -> None:
         """The usage the stream told, else an estimate that is flagged as one (CASES 8)."""
-        if rewriter.usage is not None:
-            ctx.usage = answers.read_usage(rewriter.usage)
+        usage = rewriter.usage
+        if usage is not None:
+            ctx.usage = usage if isinstance(usage, Usage) else answers.read_usage(usage)
         if rewriter.error is not None and ctx.error is None:
             ctx.error = answers.embedded_error(rewriter.error)
         if ctx.usage is None and ctx.endpoint.sse != "opaque":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[bytes, bytes]]
 Dialect = Literal["openai", "anthropic", "gemini"]
+StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
+ClientWire = Literal["", "chat", "responses", "anthropic", "gemini"]
+Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
 
 
@@ -22,7 +25,9 @@ class Endpoint(Struct, frozen=True):
 
     name: label in metrics and logs (`chat.completions`). path: below the provider's base URL (`/chat/completions`).
     body: `json` and `multipart` are read whole (up to the cap), `stream` is relayed as it comes, `none` has no body.
-    required: top-level fields that must be there. sse: `chat`, `responses` or `opaque`, see `hotpath._sse`.
+    required: top-level fields that must be there. sse: how the answer streams, `opaque` where nobody here reads it.
+    wire: the format that the client speaks, where the answer of another one can be translated. task: what is asked of
+        the upstream; `relay` is never translated.
     model: whether the request names a model; where it does not, the provider is chosen by header or default.
     fast: the compiled path takes the common requests of this endpoint (`hotpath._unary`).
     gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
@@ -32,12 +37,14 @@ class Endpoint(Struct, frozen=True):
     path: str
     body: BodyKind = "json"
     required: tuple[str, ...] = ()
-    sse: Literal["chat", "responses", "opaque"] = "opaque"
+    sse: StreamForm = "opaque"
     asks_usage: bool = False
     gather: bool = True
     fast: bool = False
     model: Literal["required", "optional", "none"] = "required"
     dialect: Dialect = "openai"
+    wire: ClientWire = ""
+    task: Task = "relay"
 
 
 class FormFields(Struct, frozen=True):
@@ -149,6 +156,9 @@ class RequestContext:
     error: BaseException | None = None
     usage: Usage | None = None
     dropped: list[str] | None = None
+    strict = False  # asked for by header: refuse what would be dropped
+    array = False  # a Gemini stream as one JSON array, not as events
+    conversation: Any = None  # the body as a `wire.conversation.Conversation`, once a translation needed it
     content_length = -1
 
     def __init__(

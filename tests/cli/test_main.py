@@ -1,6 +1,6 @@
 """The command line as a process and in process."""
 
-# ruff: noqa: S603 - the commands are this interpreter and this package
+
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class MemoryLoop:
 
     async def written(self) -> None:
         """Wait until the first connection is made and its first request written."""
-        while not (self.transports and self.transports[0].written):  # noqa: ASYNC110  # a few turns of the loop
+        while not (self.transports and self.transports[0].written):  # a few turns of the loop
             await asyncio.sleep(0)
 
     async def sock_connect(self, sock: socket.socket, address: tuple[str, int]) -> None:

@@ -16,7 +16,7 @@ WAIT_S = 10.0  # far beyond what anything here takes: a failure, not a measureme
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what no event announces: a counter of the pool, the state of the kernel."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110  # as said
+        while not condition():  # as said
             await asyncio.sleep(0.001)
 
 

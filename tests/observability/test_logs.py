@@ -275,7 +275,7 @@ def test_lines_of_many_threads_stay_whole(sink: Sink) -> None:
 
 
 def run(code: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # noqa: S603  # our own interpreter and code
+    return subprocess.run(  # our own interpreter and code
         [sys.executable, "-c", code], capture_output=True, check=False, timeout=60
     )
 

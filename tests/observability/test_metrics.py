@@ -334,7 +334,7 @@ def test_scrape_goes_on_when_somebody_stands_still_with_the_lock(
         "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.flock(f, fcntl.LOCK_EX); "
         "print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen(  # noqa: S603  # our own interpreter and code
+    holder = subprocess.Popen(  # our own interpreter and code
         [sys.executable, "-c", code, str(tmp_path / "run" / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with holder:

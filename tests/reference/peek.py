@@ -19,6 +19,8 @@ ACTED_ON = [
     "prompt",
     "user",
 ]
+_SIGNED = ("reasoning_details", "thinking_blocks", "extra_content", "encrypted_content")
+_STRINGS = re.compile(r'"((?:[^"\\]|\\.)*)"([ \t\r\n]*:)?', re.S)
 
 
 class Refused(ValueError):
@@ -116,6 +118,9 @@ def peek_request(body: bytes, max_depth: int = 512) -> dict[str, Any]:
         "user_end": span("user")[1],
         "end": len(body.rstrip(b" \t\r\n")) - 1,
         "empty": not value,
+        "signed": any(
+            found[2] and found[1] in _SIGNED for found in _STRINGS.finditer(text)
+        ),
     }
 
 

@@ -6,5 +6,6 @@ cdef class Head:
     cdef readonly bytes origin
     cdef readonly bytes provider
     cdef readonly bytes request_id
+    cdef readonly bytes strict
     cdef readonly Py_ssize_t length
     cdef readonly list forwarded

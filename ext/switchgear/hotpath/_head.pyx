@@ -1,7 +1,9 @@
 """What the edge reads of a request's headers, in one pass. Documentation in the stub; reference in tests/reference/head.py."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.string cimport memcmp
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcmp, memcpy
+
+import os
 
 
 cdef bytes EMPTY = b""
@@ -26,7 +28,7 @@ cdef class Head:
         cdef tuple pair
         cdef bytes name, api_key = EMPTY
         cdef Py_ssize_t size
-        self.token = self.content_type = self.origin = self.provider = self.request_id = EMPTY
+        self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = EMPTY
         self.length = -1
         self.forwarded = []
         for item in headers:
@@ -63,6 +65,10 @@ cdef class Head:
                 if same(name, b"api-key", 7):
                     api_key = pair[1].strip()
                     continue
+            elif size == 19:
+                if same(name, b"x-switchgear-strict", 19):
+                    self.strict = pair[1]
+                    continue
             elif size == 21:
                 if same(name, b"x-switchgear-provider", 21):
                     self.provider = pair[1]
@@ -84,3 +90,62 @@ cdef Py_ssize_t decimal(bytes value) except -3:
             return -2
         number = number * 10 + (text[i] - c'0')
     return number
+
+
+cdef class RequestIds:
+    cdef bytes prefix
+    cdef unsigned long long count
+
+    def __init__(self):
+        self.prefix = b"req_" + os.urandom(6).hex().encode()
+        self.count = int.from_bytes(os.urandom(2), "big")
+
+    cpdef bytes accept(self, bytes offered):
+        cdef bytes made
+        cdef char* out
+        cdef int i
+        if offered and well_formed(PyBytes_AS_STRING(offered), PyBytes_GET_SIZE(offered)):
+            return offered
+        self.count += 1
+        made = PyBytes_FromStringAndSize(NULL, 28)
+        out = PyBytes_AS_STRING(made)
+        memcpy(out, PyBytes_AS_STRING(self.prefix), 16)
+        for i in range(12):
+            out[16 + i] = (<const char*>b"0123456789abcdef")[(self.count >> (4 * (11 - i))) & 15]
+        return made
+
+
+cdef bint well_formed(const char* text, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t i
+    cdef char c
+    if size > 128:
+        return False
+    for i in range(size):
+        c = text[i]
+        if not (c'a' <= c <= c'z' or c'A' <= c <= c'Z' or c'0' <= c <= c'9'):
+            if i == 0 or not (c == c'.' or c == c'_' or c == c':' or c == c'-'):
+                return False
+    return True
+
+
+cdef class Exchange:
+    cdef readonly object task
+    cdef readonly object receive
+    cdef readonly double since
+    cdef public bint reading
+    cdef public str reason
+    cdef public object watch
+    cdef public object reply
+    cdef public long long steps
+    cdef public double moved_at
+
+    def __cinit__(self, task, receive, double since):
+        self.task = task
+        self.receive = receive
+        self.since = since
+        self.reading = True
+        self.reason = ""
+
+    def cancel(self, str reason not None):
+        self.reason = reason
+        self.task.cancel()

@@ -14,6 +14,7 @@ cdef extern from "json.h" nogil:
         const uint8_t *key
         const uint8_t *key_end
         int key_escaped
+        int signed_member
         const char *problem
         const uint8_t *where
 

@@ -14,10 +14,6 @@ from posix.mman cimport MAP_FAILED, MAP_SHARED, PROT_READ, PROT_WRITE, mmap, mun
 
 
 cdef class Slab:
-    cdef double *data
-    cdef Py_ssize_t slots
-    cdef bint writable
-
     def __cinit__(self, str path not None, Py_ssize_t slots, bint writable=True):
         cdef void *mapped
         self.data = NULL
@@ -52,7 +48,7 @@ cdef class Slab:
     def __len__(self):
         return self.slots
 
-    cdef inline int check(self, Py_ssize_t first, Py_ssize_t count, bint write) except -1:
+    cdef int check(self, Py_ssize_t first, Py_ssize_t count, bint write) except -1:
         # Written so that no sum can overflow.
         if first < 0 or count < 0 or count > self.slots or first > self.slots - count:
             self.refuse(first, count)
@@ -65,9 +61,10 @@ cdef class Slab:
             raise ValueError("the slab is closed")
         raise IndexError(f"slots {first} to {first + count - 1} of {self.slots}")
 
-    def add(self, Py_ssize_t slot, double amount=1.0):
+    cpdef int add(self, Py_ssize_t slot, double amount=1.0) except -1:
         self.check(slot, 1, True)
         self.data[slot] += amount
+        return 0
 
     def get(self, Py_ssize_t slot):
         self.check(slot, 1, False)
@@ -77,11 +74,11 @@ cdef class Slab:
         self.check(slot, 1, True)
         self.data[slot] = value
 
-    def observe(self, Py_ssize_t first, tuple bounds not None, double value):
+    cpdef int observe(self, Py_ssize_t first, tuple bounds, double value) except -1:
         cdef Py_ssize_t bucket = 0, count = len(bounds)
         self.check(first, count + 2, True)
         if isnan(value):
-            return
+            return 0
         # Linear: latencies fall into the first half of some fifteen bounds, where halving would not be faster.
         while bucket < count:
             bound = bounds[bucket]
@@ -90,6 +87,7 @@ cdef class Slab:
             bucket += 1
         self.data[first + bucket] += 1
         self.data[first + count + 1] += value
+        return 0
 
     def read(self, Py_ssize_t first, Py_ssize_t count):
         cdef Py_ssize_t index

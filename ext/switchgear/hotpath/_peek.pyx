@@ -54,19 +54,7 @@ class PeekError(ValueError):
         return type(self), (self.message, self.param, self.code, self.position)
 
 
-@cython.final
-@cython.freelist(64)
 cdef class Request:
-    cdef readonly str model
-    cdef readonly Py_ssize_t model_start, model_end, stream_start, stream_end, user_start, user_end, end
-    cdef readonly Py_ssize_t stream_options_start, stream_options_end
-    cdef readonly long long max_tokens, n
-    cdef readonly bint stream, include_usage, messages_empty, empty
-    cdef readonly int messages_kind, input_kind, prompt_kind
-    # Where `prepare` has to write: the value of stream_options even if null, its include_usage even if false.
-    cdef Py_ssize_t options_start, options_end, include_start, include_end, length
-    cdef bint options_empty
-
     def __cinit__(self):
         self.model_start = self.model_end = self.stream_start = self.stream_end = self.user_start = self.user_end = -1
         self.stream_options_start = self.stream_options_end = self.options_start = self.options_end = -1
@@ -75,15 +63,16 @@ cdef class Request:
         self.n = 1
 
 
-@cython.final
-@cython.freelist(64)
 cdef class Reply:
-    cdef readonly Py_ssize_t model_start, model_end, usage_start, usage_end, error_start, error_end
-    cdef readonly Py_ssize_t choices_start, choices_end
-
     def __cinit__(self):
         self.model_start = self.model_end = self.usage_start = self.usage_end = -1
         self.error_start = self.error_end = self.choices_start = self.choices_end = -1
+
+
+cdef inline const char *text_of(bytes value) except NULL:
+    if value is None:
+        raise TypeError("expected bytes, got None")
+    return PyBytes_AS_STRING(value)
 
 
 cdef struct Problem:
@@ -383,9 +372,9 @@ cdef int check_depth(int max_depth) except -1:
     return 0
 
 
-def peek_request(bytes body not None, int max_depth=DEFAULT_DEPTH):
+cpdef Request peek_request(bytes body, int max_depth=DEFAULT_DEPTH):
     cdef json_t j
-    cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(body)
+    cdef const uint8_t *start = <const uint8_t *>text_of(body)
     cdef const uint8_t *end = start + PyBytes_GET_SIZE(body)
     cdef Request request = Request.__new__(Request)
     cdef Problem problem
@@ -437,13 +426,14 @@ def peek_request(bytes body not None, int max_depth=DEFAULT_DEPTH):
             break
     if request.model_start >= 0:
         request.model = model_name(start + request.model_start, start + request.model_end, request.model_start)
+    request.signed = j.signed_member
     request.length = end - start
     return request
 
 
-def peek_reply(bytes body not None, int max_depth=DEFAULT_DEPTH):
+cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
     cdef json_t j
-    cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(body)
+    cdef const uint8_t *start = <const uint8_t *>text_of(body)
     cdef const uint8_t *value
     cdef Reply reply = Reply.__new__(Reply)
     cdef int first = 1, result
@@ -490,16 +480,17 @@ cdef inline char *put(char *out, const char *data, Py_ssize_t size) noexcept nog
     return out + size
 
 
-def splice(bytes body not None, Py_ssize_t start, Py_ssize_t end, bytes value not None):
+cpdef bytes splice(bytes body, Py_ssize_t start, Py_ssize_t end, bytes value):
+    cdef const char *source = text_of(body)
+    cdef const char *inserted = text_of(value)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(body), size = PyBytes_GET_SIZE(value)
-    cdef const char *source = PyBytes_AS_STRING(body)
     cdef bytes result
     cdef char *out
     if not 0 <= start <= end <= length:
         raise ValueError(f"the span {start}:{end} is not inside a body of {length} bytes")
     result = PyBytes_FromStringAndSize(NULL, length - (end - start) + size)
     out = put(PyBytes_AS_STRING(result), source, start)
-    out = put(out, PyBytes_AS_STRING(value), size)
+    out = put(out, inserted, size)
     put(out, source + end, length - end)
     return result
 
@@ -529,13 +520,15 @@ cdef Edit usage_edit(Request request) noexcept:
     return edit(request.end, request.end, b',"stream_options":{"include_usage":true}', 40)
 
 
-def prepare(bytes body not None, Request request not None, bytes model, bint ask_usage):
+cpdef bytes prepare(bytes body, Request request, bytes model, bint ask_usage):
+    cdef const char *source = text_of(body)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(body), at = 0, total = length
     cdef Edit[2] edits
-    cdef const char *source = PyBytes_AS_STRING(body)
     cdef bytes result
     cdef char *out
     cdef int count = 0, i
+    if request is None:
+        raise TypeError("request must not be None")
     if length != request.length:
         raise ValueError(f"the request was read from a body of {request.length} bytes, this one has {length}")
     if model is not None and request.model_start >= 0:

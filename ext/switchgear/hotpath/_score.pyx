@@ -10,11 +10,6 @@ from libc.stdlib cimport free, malloc
 
 
 cdef class TargetTable:
-    cdef Py_ssize_t count
-    cdef int *tiers
-    cdef double *weights
-    cdef double *until
-
     def __cinit__(self, list tiers not None, list weights not None):
         cdef Py_ssize_t index
         cdef double weight
@@ -47,19 +42,19 @@ cdef class TargetTable:
     def __len__(self):
         return self.count
 
-    cdef inline const unsigned char *left_out(self, bytearray tried) except? NULL:
+    cdef const unsigned char *left_out(self, bytearray tried) except? NULL:
         if tried is None:
             return NULL
         if len(tried) < self.count:
             raise ValueError(f"tried has {len(tried)} bytes for {self.count} targets")
         return <const unsigned char *><char *>tried
 
-    cdef inline int check(self, Py_ssize_t index) except -1:
+    cdef int check(self, Py_ssize_t index) except -1:
         if index < 0 or index >= self.count:
             raise IndexError(f"target {index} of {self.count}")
         return 0
 
-    def pick(self, double now, double draw, bytearray tried=None):
+    cpdef Py_ssize_t pick(self, double now, double draw, bytearray tried=None) except? -1:
         cdef const unsigned char *out = self.left_out(tried)
         cdef Py_ssize_t index
         cdef Py_ssize_t last = -1     # of the best tier, one that may be drawn

@@ -10,12 +10,15 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from switchgear.hotpath._client cimport Connection, Pool, Response
 from switchgear.hotpath._head cimport Head
+from switchgear.hotpath._metrics cimport Slab
+from switchgear.hotpath._peek cimport Reply, Request, peek_reply, peek_request, prepare, splice
+from switchgear.hotpath._score cimport TargetTable
 
 import hmac
 from hashlib import sha256
 from random import random
 
-from switchgear.hotpath._peek import PeekError, peek_reply, peek_request, prepare, splice
+from switchgear.hotpath._peek import PeekError
 
 cdef object same_digest = hmac.compare_digest
 cdef enum:
@@ -29,6 +32,7 @@ cdef class Hop:
     cdef readonly object target
     cdef readonly object upstream
     cdef object credentials
+    cdef object alone         # the only credential, where there is one
     cdef Pool pool
     cdef bytes token
     cdef dict starts
@@ -39,6 +43,7 @@ cdef class Hop:
         self.target = target
         self.upstream = upstream
         self.credentials = upstream.credentials
+        self.alone = upstream.credentials.pick(0.0) if len(upstream.credentials) == 1 else None
         self.pool = pool
         self.token = token
         self.render = render
@@ -50,8 +55,7 @@ cdef class Lane:
     """One model at one endpoint, as `FastPath` takes it. hops: one `Hop` a target, in the route's order."""
 
     cdef readonly object route
-    cdef object pick
-    cdef object report
+    cdef TargetTable table
     cdef list hops
     cdef bytes name           # the client's name for the model, as JSON
     cdef double first_token_s
@@ -61,8 +65,7 @@ cdef class Lane:
 
     def __init__(self, route, list hops not None, bytes name not None, bint needs_messages):
         self.route = route
-        self.pick = route.pick
-        self.report = route.report
+        self.table = route.table
         self.hops = hops
         self.name = name
         self.first_token_s = route.timeouts.first_token
@@ -78,21 +81,19 @@ cdef class FastPath:
     cdef object create_future
     cdef object own           # names of headers that are not passed on
     cdef object answered      # Outcome.ANSWERED
-    cdef object declined      # Outcome.CANCELLED: picked, but not sent
-    cdef object slab
+    cdef Slab slab
     cdef tuple bounds
     cdef object read_usage
     cdef Py_ssize_t count
     cdef readonly Py_ssize_t gather_bytes
 
-    def __init__(self, loop, dict keys not None, *, own, answered, declined, slab, tuple bounds not None, read_usage,
+    def __init__(self, loop, dict keys not None, *, own, answered, Slab slab not None, tuple bounds not None, read_usage,
                  Py_ssize_t gather_bytes):
         self.time = loop.time
         self.keys = keys
         self.lanes = {}
         self.own = own
         self.answered = answered
-        self.declined = declined
         self.create_future = loop.create_future
         self.slab = slab
         self.bounds = bounds
@@ -123,7 +124,8 @@ cdef class FastPath:
         cdef double now
         cdef Py_ssize_t index
         cdef bytes start
-        if models is None or head.forwarded or head.provider or PyBytes_GET_SIZE(head.token) > 512:
+        cdef Request peeked
+        if models is None or head.forwarded or head.provider or head.strict or PyBytes_GET_SIZE(head.token) > 512:
             return None
         digest = sha256(head.token).digest()
         known = self.keys.get(digest)
@@ -135,7 +137,7 @@ cdef class FastPath:
             return None
         model = peeked.model
         lane = models.get(model) if model is not None else None
-        if lane is None or peeked.stream:
+        if lane is None or peeked.stream or peeked.signed:
             return None
         if lane.needs_messages and (peeked.messages_kind != ARRAY or peeked.messages_empty):
             return None
@@ -143,14 +145,17 @@ cdef class FastPath:
         allowed = principal.models
         if allowed is not None and model not in allowed:
             return None
-        now = self.time()
-        index = lane.pick(now, random())
-        hop = <Hop>lane.hops[index]
-        conn = None if hop.pool.closing or hop.credentials.troubled else hop.pool.take_unused(now)
-        if conn is None:
-            lane.report(index, self.declined, now)
+        if not lane.route.quiet:  # a target failed lately: who is tried next is the gateway's affair
             return None
-        credential = hop.credentials.pick(now)
+        now = self.time()
+        index = lane.table.pick(now, random())
+        hop = <Hop>lane.hops[index]
+        if hop.pool.closing or hop.credentials.troubled:
+            return None
+        conn = hop.pool.take_unused(now)
+        if conn is None:
+            return None
+        credential = hop.alone if hop.alone is not None else hop.credentials.pick(now)
         start = hop.starts.get(credential.name)
         if start is None:
             start = hop.starts[credential.name] = hop.render(credential)
@@ -193,7 +198,7 @@ cdef class Unary:
     cdef readonly Py_ssize_t index
     cdef readonly Response response
     cdef readonly object principal
-    cdef readonly object peeked
+    cdef readonly Request peeked
     cdef readonly object credential
     cdef readonly object waiter
     cdef readonly object usage
@@ -234,6 +239,7 @@ cdef class Unary:
         cdef list headers
         cdef bint json = False
         cdef double now
+        cdef Reply found
         if body is None or response.status != 200 or response.error is not None or not body:
             return False
         headers = []
@@ -266,13 +272,14 @@ cdef class Unary:
         self.headers = headers
         self.body = body
         now = path.time()
-        self.lane.report(self.index, path.answered, now)
+        if not self.lane.route.quiet:
+            self.lane.route.report(self.index, path.answered, now)
         self.count(now)
         return True
 
     cdef int count(self, double now) except -1:
         cdef tuple slots = self.hop.slots
-        slab = self.path.slab
+        cdef Slab slab = self.path.slab
         slab.add(slots[0])
         slab.observe(slots[1], self.path.bounds, now - self.started)
         slab.add(slots[2])

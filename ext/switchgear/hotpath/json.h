@@ -21,6 +21,7 @@ typedef struct {
     const uint8_t *begin, *end, *at;
     const uint8_t *key, *key_end; /* the member's name, without its quotes */
     int key_escaped;              /* the name has an escape in it: compare with json_key_is only */
+    int signed_member;            /* a member that carries reasoning signatures was seen, at any level */
     int depth, max_depth;
     const char *problem;
     const uint8_t *where;
@@ -33,6 +34,7 @@ static inline void json_init(json_t *j, const uint8_t *begin, const uint8_t *end
     j->end = end;
     j->key = j->key_end = begin;
     j->key_escaped = 0;
+    j->signed_member = 0;
     j->depth = 0;
     j->max_depth = max_depth < JSON_MAX_DEPTH ? max_depth : JSON_MAX_DEPTH;
     j->problem = NULL;
@@ -172,6 +174,17 @@ static inline int json_name(json_t *j)
         return r;
     j->key_escaped = r;
     j->key_end = j->at - 1;
+    switch (j->key_end - j->key) { /* TRANSLATION §2.4 */
+    case 13:
+        j->signed_member |= memcmp(j->key, "extra_content", 13) == 0;
+        break;
+    case 15:
+        j->signed_member |= memcmp(j->key, "thinking_blocks", 15) == 0;
+        break;
+    case 17:
+        j->signed_member |= memcmp(j->key, "reasoning_details", 17) == 0 || memcmp(j->key, "encrypted_content", 17) == 0;
+        break;
+    }
     json_space(j);
     if (j->at >= j->end || *j->at != ':')
         return json_fail(j, j->at, "no ':' after the name of a member");

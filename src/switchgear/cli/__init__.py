@@ -25,16 +25,30 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import the command. Raises what its module raises: a broken installation is told as it is."""
+        """Import the command. A compiled module that is missing is told in one line; any other failure as it is."""
         if name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"switchgear.cli.{name}").command
+        try:
+            command: click.Command = import_module(f"switchgear.cli.{name}").command
+        except ImportError as error:
+            _tell_what_is_not_built(error)
+            raise
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in the help, from `COMMANDS` alone."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _tell_what_is_not_built(error: ImportError) -> None:
+    """Raises `click.ClickException` when a compiled module is missing."""
+    from switchgear.hotpath import require
+
+    try:
+        require()
+    except ImportError as missing:
+        raise click.ClickException(str(missing)) from error
 
 
 def _print_version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

@@ -22,14 +22,13 @@ AZURE_API_VERSION = "2024-10-21"  # the latest version that Azure calls generall
 
 
 class Vendor(Struct, frozen=True):
-    """variable: holds the key. name: of the provider and of its type. servable: this version can talk to it.
+    """variable: holds the key. name: of the provider and of its type.
 
     address, version: variables with the base URL and the API version; a vendor with `address` needs it.
     """
 
     variable: str
     name: str
-    servable: bool = True
     address: str | None = None
     version: str | None = None
 
@@ -43,7 +42,7 @@ class Found(Struct, frozen=True):
 
 VENDORS = (
     Vendor("OPENAI_API_KEY", "openai"),
-    Vendor("ANTHROPIC_API_KEY", "anthropic", servable=False),
+    Vendor("ANTHROPIC_API_KEY", "anthropic"),
     Vendor("GEMINI_API_KEY", "gemini"),
     Vendor("MISTRAL_API_KEY", "mistral"),
     Vendor("XAI_API_KEY", "xai"),
@@ -65,9 +64,7 @@ def find_vendors(environment: Mapping[str, str] | None = None) -> list[Found]:
         if not environment.get(vendor.variable):
             continue
         missing = None
-        if not vendor.servable:
-            missing = "not supported by this version"
-        elif vendor.address and not environment.get(vendor.address):
+        if vendor.address and not environment.get(vendor.address):
             missing = f"{vendor.address} is not set"
         found.append(Found(vendor, missing))
     return found

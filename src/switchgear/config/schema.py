@@ -124,7 +124,8 @@ class PoolSettings(Section, frozen=True):
 
 
 class ProviderTls(Section, frozen=True):
-    """verify: false only for tests. ca: PEM bundle besides the system's. server_name: SNI and the name verified."""
+    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name: SNI and the name
+    verified."""
 
     verify: bool = True
     ca: str | None = None
@@ -136,13 +137,16 @@ class Provider(Section, frozen=True):
     base_url: as the vendor's own SDK takes it (DESIGN §6); `simulator:` is the built-in simulator that `serve` starts.
 
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
-    headers: sent with every request. forward_headers: client headers passed on besides the built-in list.
+    responses: whether it has a Responses API of its own (`native`), gets chat in its place (`translated`), or is asked
+    everything through it (`always`); by default as its type has it. headers: sent with every request.
+    forward_headers: client headers passed on besides the built-in list.
     """
 
     type: str = "openai"
     base_url: str | None = None
     credentials: list[Credential] = []
     api_version: str | None = None
+    responses: Literal["native", "translated", "always"] | None = None
     transport: Literal["native", "httpx"] = "native"
     proxy: str | None = None
     http2: bool = False
@@ -200,13 +204,17 @@ class Routing(Section, frozen=True):
 
 
 class Model(Section, frozen=True):
-    """A name clients use and the targets that serve it."""
+    """A name clients use and the targets that serve it.
+
+    strict: a request of which a translation would drop a field is refused with that field's name.
+    """
 
     targets: Annotated[list[TargetEntry], Meta(min_length=1)]
     routing: Routing = Routing()
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
+    strict: bool = False
 
 
 class Defaults(Section, frozen=True):

@@ -28,6 +28,8 @@ class Request:
     n: number of choices, 1 when absent, null or less than 1.
     include_usage: `stream_options.include_usage` is true. stream_options_start/end: span of its value, -1 when null.
     stream, user: null counts as absent.
+    signed: a member named `reasoning_details`, `thinking_blocks`, `extra_content` or `encrypted_content` (written
+        without escapes) is there, at any level: the history may hold some provider's own reasoning.
     end: offset of the body's closing brace (where a field can be inserted). empty: the object has no members.
     """
 
@@ -46,6 +48,7 @@ class Request:
     messages_empty: bool
     input_kind: int
     prompt_kind: int
+    signed: bool
     user_start: int
     user_end: int
     end: int

@@ -45,7 +45,8 @@ class Lane:
 class FastPath:
     """keys: SHA-256 digest to (digest, principal). own: names of upstream headers that do not go on to the client.
 
-    answered, declined: the outcomes to report to a route. slab, bounds: where requests are counted. gather_bytes:
+    answered: the outcome to report to a route that is not quiet. slab, bounds: where requests are counted.
+    gather_bytes:
     longer
     answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
     """
@@ -57,7 +58,6 @@ class FastPath:
         *,
         own: frozenset[bytes],
         answered: Outcome,
-        declined: Outcome,
         slab: Slab,
         bounds: tuple[float, ...],
         read_usage: Callable[[bytes], Usage | None],

@@ -36,9 +36,20 @@ MAX_NAME_CHARS = 256
 
 
 class Route:
-    """One model's targets and their state. `targets`, `timeouts` and `retries` are read by the gateway."""
+    """One model's targets and their state. `targets`, `timeouts`, `retries` and `strict` are read by the gateway."""
 
-    __slots__ = ("_breakers", "_closed", "_table", "_throttled", "model", "retries", "targets", "timeouts")
+    __slots__ = (
+        "_breakers",
+        "_closed",
+        "_throttled",
+        "model",
+        "quiet",
+        "retries",
+        "strict",
+        "table",
+        "targets",
+        "timeouts",
+    )
 
     def __init__(
         self,
@@ -48,15 +59,19 @@ class Route:
         timeouts: Timeouts | None = None,
         retries: Retries | None = None,
         breaker: BreakerSettings | None = None,
+        strict: bool = False,
     ):
         self.model = model
         self.targets = tuple(targets)
         self.timeouts = timeouts or Timeouts()
         self.retries = retries or Retries()
-        self._table = TargetTable([target.tier for target in targets], [target.weight for target in targets])
+        self.strict = strict
+        self.table = TargetTable([target.tier for target in targets], [target.weight for target in targets])
         self._breakers = [Breaker(breaker or BreakerSettings()) for _ in targets]
         self._throttled = [-inf] * len(targets)
         self._closed = True  # every breaker is
+        self.quiet = True
+        """No target failed lately: a pick is one call of `table`, and a success has nothing to report."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -66,7 +81,7 @@ class Route:
 
         draw: uniform in [0, 1). tried: one byte a target, non-zero for those to leave out.
         """
-        index = self._table.pick(now, draw, tried)
+        index = self.table.pick(now, draw, tried)
         if not self._closed and index >= 0:
             breaker = self._breakers[index]
             if breaker.state is not State.CLOSED:
@@ -92,23 +107,24 @@ class Route:
         if not outcome.healthy and retry_after_s is not None and retry_after_s > 0:
             self._throttled[index] = max(self._throttled[index], now + retry_after_s)
         self._closed = all(breaker.state is State.CLOSED for breaker in self._breakers)
+        self.quiet = self._closed and not any(breaker.failures for breaker in self._breakers)
         self._hold(index)
 
     def fresh(self, now: float, tried: bytearray) -> bool:
         """Whether a target that was not tried is available."""
-        return self._table.wait(now, tried) == 0.0
+        return self.table.wait(now, tried) == 0.0
 
     def wait_s(self, now: float) -> float:
         """Seconds until any target is available, 0.0 when one is."""
-        return self._table.wait(now)
+        return self.table.wait(now)
 
     def available(self, now: float) -> int:
         """How many targets are available."""
-        return self._table.available(now)
+        return self.table.available(now)
 
     def decide(self, now: float, draw: float, tried: bytearray | None = None) -> Decision:
         """The choice that `pick` would make, with its reasons. Changes nothing."""
-        index = self._table.pick(now, draw, tried)
+        index = self.table.pick(now, draw, tried)
         candidates = self._candidates(now, tried)
         if index < 0:
             return Decision(self.model, -1, None, -1, 0.0, ["every target was tried"], candidates)
@@ -149,22 +165,23 @@ class Route:
             self._throttled[index] = previous._throttled[old]
             self._hold(index)
         self._closed = all(breaker.state is State.CLOSED for breaker in self._breakers)
+        self.quiet = self._closed and not any(breaker.failures for breaker in self._breakers)
 
     def _hold(self, index: int) -> None:
         # The table's own deadline only moves out, and a breaker may close while the provider still wants its pause.
-        self._table.release(index)
-        self._table.hold(index, max(self._breakers[index].until, self._throttled[index]))
+        self.table.release(index)
+        self.table.hold(index, max(self._breakers[index].until, self._throttled[index]))
 
     def _candidates(self, now: float, tried: bytearray | None) -> list[Candidate]:
         left = [n for n in range(len(self)) if not (tried and tried[n])]
-        available = [n for n in left if self._table.held_until(n) <= now]
+        available = [n for n in left if self.table.held_until(n) <= now]
         tier = min((self.targets[n].tier for n in available), default=-1)
         drawn = [n for n in available if self.targets[n].tier == tier]
         total = sum(self.targets[n].weight for n in drawn)
-        soonest = self._table.pick(now, 0.0, tried) if not available else -1
+        soonest = self.table.pick(now, 0.0, tried) if not available else -1
         found = []
         for n, target in enumerate(self.targets):
-            held_s = max(0.0, self._table.held_until(n) - now)
+            held_s = max(0.0, self.table.held_until(n) - now)
             score = 0.0
             if n not in left:
                 reason = "tried by this request"
@@ -322,4 +339,11 @@ def _serves(route: Route, target: Target | None) -> bool:
 
 def _configured_route(name: str, model: Model) -> Route:
     targets = [Target(entry.provider, entry.model, entry.tier, entry.weight) for entry in model.targets]
-    return Route(name, targets, timeouts=model.timeouts, retries=model.retries, breaker=model.breaker)
+    return Route(
+        name,
+        targets,
+        timeouts=model.timeouts,
+        retries=model.retries,
+        breaker=model.breaker,
+        strict=model.strict,
+    )

@@ -20,13 +20,12 @@ from switchgear.errors import (
     Overloaded,
     RequestTimeout,
 )
-from switchgear.hotpath._head import Head
+from switchgear.hotpath._head import Exchange, Head, RequestIds
 from switchgear.observability import logs
 from switchgear.server import body as bodies
 from switchgear.server import pages
-from switchgear.server.cors import Cors
-from switchgear.server.ids import RequestIds
-from switchgear.server.inflight import Exchange, Receive
+from switchgear.server.dialects import dialect_of, gemini_call, split_query
+from switchgear.server.inflight import Receive
 from switchgear.server.render import error_answer
 from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
@@ -42,8 +41,6 @@ class App:
     def __init__(self, worker: Worker):
         self.worker = worker
         self.ids = RequestIds()
-        self._cors_settings = worker.config.server.cors
-        self._cors = Cors(self._cors_settings)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,50 +68,54 @@ class App:
                     exchange.reading = False
                 else:
                     body = await bodies.read_on(exchange, message, head.length, worker.config.server.body_limit)
+                await self._whole_body(scope, endpoint, head, request_id, exchange, body, reply, send)
+            else:
                 self._admit()
-                gateway = worker.gateway
-                call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
-                if call is None:
-                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                    ctx.body = body
-                    await gateway.handle(ctx, reply)
-                    return
-                try:
-                    if call.waiter is not None:
-                        await call.waiter
-                    good = call.finish(reply.extra)
-                except BaseException as error:
-                    call.abandon()
-                    gateway.left(self._context(scope, endpoint, endpoint.path, head, request_id, exchange), call, error)
-                    raise
-                if good:
+                ctx = self._context(scope, endpoint, head, request_id, exchange)
+                await self._read_body(ctx, head, exchange)
+                await worker.gateway.handle(ctx, reply)
+        except BaseException as error:
+            await self._failed(error, scope, request_id, exchange, reply)
+        finally:
+            worker.inflight.leave(exchange)
+
+    async def _whole_body(
+        self,
+        scope: dict[str, Any],
+        endpoint: Endpoint,
+        head: Head,
+        request_id: bytes,
+        exchange: Exchange,
+        body: bytes,
+        reply: AsgiReply,
+        send: Send,
+    ) -> None:
+        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's
+        stages."""
+        self._admit()
+        gateway = self.worker.gateway
+        call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
+        if call is not None:
+            try:
+                if call.waiter is not None:
+                    await call.waiter
+                if call.finish(reply.extra):
                     reply.started = True
                     await send({"type": "http.response.start", "status": 200, "headers": call.headers})
                     await send({"type": "http.response.body", "body": call.body})
                     if gateway.access_log.enabled:
-                        ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                        gateway.told(ctx, call)
-                else:
-                    ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                    ctx.body = body
-                    await gateway.take_over(ctx, call, reply)
-            else:
-                self._admit()
-                ctx = self._context(scope, endpoint, endpoint.path, head, request_id, exchange)
-                await self._read_body(ctx, head, exchange)
-                await worker.gateway.handle(ctx, reply)
-        except BaseException as error:
-            await self._failed(error, request_id, exchange, reply)
-        finally:
-            worker.inflight.leave(exchange)
-
-    @property
-    def cors(self) -> Cors:
-        """By the configuration of now: a reload may have changed it."""
-        settings = self.worker.config.server.cors
-        if settings is not self._cors_settings:
-            self._cors_settings, self._cors = settings, Cors(settings)
-        return self._cors
+                        gateway.told(self._context(scope, endpoint, head, request_id, exchange, body), call)
+                    return
+            except BaseException as error:
+                if not reply.started:
+                    call.abandon()
+                    gateway.left(self._context(scope, endpoint, head, request_id, exchange, body), call, error)
+                raise
+        ctx = self._context(scope, endpoint, head, request_id, exchange, body)
+        if call is None:
+            await gateway.handle(ctx, reply)
+        else:
+            await gateway.take_over(ctx, call, reply)
 
     async def _not_http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -129,7 +130,7 @@ class App:
         if self.worker.draining:
             extra.append((b"connection", b"close"))
         if head.origin:
-            extra += self.cors.headers(head.origin)
+            extra += self.worker.cors.headers(head.origin)
         return extra
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -154,6 +155,17 @@ class App:
         """Everything but an exact endpoint: our own pages, paths with an identifier, odd spellings, unknown ones."""
         method, path = scope["method"], normalised(scope["path"])
         reply.head_request = method == "HEAD"
+        call = gemini_call(method, path, scope["query_string"])
+        if call is not None:
+            path = f"/models/{call.model}{call.endpoint.path}"
+            self._admit()
+            ctx = self._context(scope, call.endpoint, head, request_id, exchange)
+            ctx.path = path
+            ctx.model, ctx.query, ctx.stream, ctx.array = call.model, call.query, call.stream, call.array
+            ctx.token = head.token or call.key
+            await self._read_body(ctx, head, exchange)
+            await self.worker.gateway.handle(ctx, reply)
+            return
         if await pages.serve(self.worker, method, path, scope, head, exchange, reply):
             return
         endpoint, methods = find(method, path)
@@ -161,38 +173,59 @@ class App:
             await self._no_endpoint(method, path, methods, head, reply)
             return
         self._admit()
-        ctx = self._context(scope, endpoint, endpoint.path or path[len("/v1") :], head, request_id, exchange)
+        ctx = self._context(scope, endpoint, head, request_id, exchange)
+        ctx.path = endpoint.path or path[len("/v1") :]
         await self._read_body(ctx, head, exchange)
         await self.worker.gateway.handle(ctx, reply)
 
     def _admit(self) -> None:
         """Raises `Overloaded` above the cap on requests in flight; our own pages answer all the same."""
         worker = self.worker
-        if len(worker.inflight) > worker.config.server.max_in_flight:
+        if worker.inflight.count > worker.config.server.max_in_flight:
             raise Overloaded("The gateway is handling too many requests.", retry_after_s=1)
 
     def _context(
-        self, scope: dict[str, Any], endpoint: Endpoint, path: str, head: Head, request_id: bytes, exchange: Exchange
+        self,
+        scope: dict[str, Any],
+        endpoint: Endpoint,
+        head: Head,
+        request_id: bytes,
+        exchange: Exchange,
+        body: bytes = b"",
     ) -> RequestContext:
         ctx = RequestContext(
             endpoint,
             request_id,
             exchange.since,
             method=scope["method"],
-            path=path,
+            path=endpoint.path,
             query=scope["query_string"],
             client_headers=head.forwarded,
             token=head.token,
             content_type=head.content_type,
+            body=body,
         )
+        if head.strict:
+            ctx.strict = head.strict.lower() in (b"true", b"1")
         if head.provider:
             ctx.provider = head.provider.decode("latin-1")
         return ctx
 
-    async def _failed(self, error: BaseException, request_id: bytes, exchange: Exchange, reply: AsgiReply) -> None:
+    async def _failed(
+        self, error: BaseException, scope: dict[str, Any], request_id: bytes, exchange: Exchange, reply: AsgiReply
+    ) -> None:
         """Tell the client what went wrong, where somebody still listens. Raises what is not ours to handle."""
         if isinstance(error, GatewayError):
-            await self._refuse(error, reply)
+            try:
+                if (
+                    exchange.reading
+                    and not reply.started
+                    and not any(name == b"expect" for name, _ in scope["headers"])
+                ):
+                    await bodies.discard(exchange)
+                await self._refuse(error, reply, scope)
+            except ClientDisconnected:
+                pass
         elif isinstance(error, ClientDisconnected):
             pass
         elif isinstance(error, asyncio.CancelledError):
@@ -200,10 +233,11 @@ class App:
                 raise error
             exchange.task.uncancel()
             if exchange.reason == "body_timeout":
-                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply)
+                await self._refuse(RequestTimeout("The request body did not arrive in time."), reply, scope)
         elif isinstance(error, Exception):
             log.error("unexpected error", request_id=request_id.decode(), exc_info=error)
-            await self._refuse(GatewayError("The gateway failed to handle the request.", code="internal_error"), reply)
+            failure = GatewayError("The gateway failed to handle the request.", code="internal_error")
+            await self._refuse(failure, reply, scope)
         else:
             raise error
 
@@ -224,7 +258,7 @@ class App:
     ) -> None:
         """An unknown path or method, answered as OpenAI does (TRANSLATION §16.2)."""
         if method == "OPTIONS":
-            await reply.whole(204, self.cors.preflight(head.origin, methods), b"")
+            await reply.whole(204, self.worker.cors.preflight(head.origin, methods), b"")
         elif methods is not None:
             allow = ", ".join([*methods, "OPTIONS"])
             raise MethodNotAllowed(f"Not allowed to {method} on {path}.", allow=allow)
@@ -235,12 +269,17 @@ class App:
                 f"Unknown request URL: {method} {path[:200]}. Please check the URL for typos.", code="unknown_url"
             )
 
-    async def _refuse(self, error: GatewayError, reply: AsgiReply) -> None:
-        """Render an error, if the answer has not begun; else nothing can be said any more and the body stays cut
-        off."""
+    async def _refuse(self, error: GatewayError, reply: AsgiReply, scope: dict[str, Any]) -> None:
+        """Render an error in the path's dialect, if the answer has not begun; else nothing can be said any more and
+        the body stays cut off."""
         if reply.started:
             raise error
-        status, headers, body = error_answer(error)
+        path = normalised(scope["path"])
+        dialect = dialect_of(path, any(name == b"anthropic-version" for name, _ in scope["headers"]))
+        request_id = next((value for name, value in reply.extra if name == b"x-request-id"), b"")
+        status, headers, body = error_answer(error, dialect, request_id.decode("latin-1"))
+        if path.endswith(":streamGenerateContent") and split_query(scope["query_string"])[2] != "sse":
+            body = b"[%b]" % body  # as Gemini does (TRANSLATION §16.1)
         with contextlib.suppress(ClientDisconnected):
             await reply.whole(status, headers, body)
 

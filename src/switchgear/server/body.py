@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge
-from switchgear.server.inflight import Exchange
+from switchgear.hotpath._head import Exchange
+
+DISCARD_MAX = 64 * 1024 * 1024
 
 
 def declared_length(length: int) -> int:
@@ -50,6 +53,28 @@ async def read_on(exchange: Exchange, message: Any, length: int, limit: int) -> 
             exchange.reading = False
             return parts[0] if len(parts) == 1 else b"".join(parts)
         message = await exchange.receive()
+
+
+async def discard(exchange: Exchange) -> None:
+    """Read what is left of a refused request's body, at most `DISCARD_MAX` bytes and within the body's time limit.
+
+    A connection closed with bytes unread is reset, and a client that is still sending then sees the reset in place of
+    the answer (RFC 9112 §9.6). Raises `ClientDisconnected`.
+    """
+    size = 0
+    try:
+        while size < DISCARD_MAX:
+            message = await exchange.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnected
+            size += len(message.get("body", b""))
+            if not message.get("more_body"):
+                exchange.reading = False
+                return
+    except asyncio.CancelledError:
+        if exchange.reason != "body_timeout":
+            raise
+        exchange.task.uncancel()
 
 
 async def stream(exchange: Exchange, length: int, limit: int) -> AsyncIterator[bytes]:

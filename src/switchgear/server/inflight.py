@@ -12,50 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-if TYPE_CHECKING:
-    from switchgear.server.reply import AsgiReply
+from switchgear.hotpath._head import Exchange
 
 Receive = Callable[[], Awaitable[Any]]
 SWEEP_S = 0.05
 STALLED_EVERY_S = 0.5  # between looks at what stands still
-Reason = Literal["gone", "body_timeout", "unread"]
-
-
-class Exchange:
-    """One request being handled by `task`. `reading` while its body is still being received."""
-
-    # Defaults stand on the class: most requests never change them, and what is not stored per request costs nothing.
-    reading = True
-    reason: Reason | Literal[""] = ""
-    watch: asyncio.Task[None] | None = None
-    reply: AsgiReply | None = None
-    steps = 0  # of the reply, when the sweep last saw it move
-    moved_at = 0.0
-
-    def __init__(self, task: asyncio.Task[Any], receive: Receive, since: float):
-        self.task = task
-        self.receive = receive
-        self.since = since
-
-    def cancel(self, reason: Reason) -> None:
-        """Cancel the handler; it finds the reason here."""
-        self.reason = reason
-        self.task.cancel()
-
-    async def wait_for_disconnect(self) -> None:
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
-        self.cancel("gone")
-
-    def stalled(self, now: float, limit_s: float) -> bool:
-        """Whether the client has taken nothing for `limit_s` of an answer that waits for it."""
-        reply = self.reply
-        if reply is None or reply.steps != self.steps or not reply.steps & 1:
-            self.steps, self.moved_at = (reply.steps if reply is not None else 0), now
-            return False
-        return now - self.moved_at > limit_s and not self.reason
 
 
 class InFlight:
@@ -70,9 +33,10 @@ class InFlight:
         self._young: dict[Exchange, None] = {}  # in order of arrival
         self._watched: dict[Exchange, None] = {}
         self._look_at = 0.0
+        self.count = 0
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._watched)
+        return self.count
 
     def enter(self, receive: Receive) -> Exchange:
         """Register the running task."""
@@ -82,10 +46,12 @@ class InFlight:
             raise RuntimeError("an ASGI application runs in a task")
         exchange = Exchange(task, receive, loop.time())
         self._young[exchange] = None
+        self.count += 1
         return exchange
 
     def leave(self, exchange: Exchange) -> None:
         """Forget it; stop asking for its disconnect."""
+        self.count -= 1
         if self._young.pop(exchange, self) is self:
             self._watched.pop(exchange, None)
         if exchange.watch is not None:
@@ -110,9 +76,24 @@ class InFlight:
         for exchange in due:
             del self._young[exchange]
             self._watched[exchange] = None
-            exchange.watch = self.loop.create_task(exchange.wait_for_disconnect())
+            exchange.watch = self.loop.create_task(_wait_for_disconnect(exchange))
         if now >= self._look_at:
             self._look_at = now + STALLED_EVERY_S
             for exchange in self._watched:
-                if exchange.stalled(now, self.body_timeout_s):
+                if _stalled(exchange, now, self.body_timeout_s):
                     exchange.cancel("unread")
+
+
+async def _wait_for_disconnect(exchange: Exchange) -> None:
+    while (await exchange.receive())["type"] != "http.disconnect":
+        pass
+    exchange.cancel("gone")
+
+
+def _stalled(exchange: Exchange, now: float, limit_s: float) -> bool:
+    """Whether the client has taken nothing for `limit_s` of an answer that waits for it."""
+    steps = exchange.reply.steps if exchange.reply is not None else 0
+    if steps != exchange.steps or not steps & 1:
+        exchange.steps, exchange.moved_at = steps, now
+        return False
+    return now - exchange.moved_at > limit_s and not exchange.reason

@@ -9,8 +9,16 @@ import msgspec
 
 from switchgear import __version__
 from switchgear.errors import MethodNotAllowed, NotFound
+from switchgear.hotpath._head import Exchange
+from switchgear.providers.model_lists import (
+    ListedModel,
+    encode_gemini_list,
+    encode_gemini_model,
+    encode_union_list,
+    encode_union_model,
+)
 from switchgear.server import body as bodies
-from switchgear.server.inflight import Exchange
+from switchgear.server.dialects import split_query
 from switchgear.server.reply import AsgiReply
 from switchgear.server.routes import MODELS
 from switchgear.types import Principal
@@ -28,6 +36,11 @@ async def serve(
     worker: Worker, method: str, path: str, scope: dict[str, Any], head: Head, exchange: Exchange, reply: AsgiReply
 ) -> bool:
     """Answer if `path` is one of these pages; False if it is not."""
+    if path.startswith("/v1beta/models"):
+        path = path.replace("/v1beta", "/v1", 1)
+        gemini = True
+    else:
+        gemini = False
     if path == MODELS or path.startswith(MODELS + "/"):
         if method == "OPTIONS" or (method == "POST" and ":" in path):  # preflight; Gemini's generateContent
             return False
@@ -49,7 +62,7 @@ async def serve(
     elif path == "/":
         await reply.whole(200, [_JSON], _encode({"service": "switchgear", "version": __version__, "api": "/v1"}))
     else:
-        await _models(worker, path, head, reply)
+        await _models(worker, path, scope, head, reply, gemini=gemini)
     return True
 
 
@@ -68,20 +81,51 @@ class _ModelList(msgspec.Struct):
     object: str = "list"
 
 
-async def _models(worker: Worker, path: str, head: Head, reply: AsgiReply) -> None:
-    """`GET /v1/models` merged over providers, `GET /v1/models/{id}`: those that the caller may use."""
+def _listed(entry: ModelEntry) -> ListedModel:
+    return ListedModel(entry.id, entry.owned_by, entry.created, embeds="embed" in entry.id.lower())
+
+
+async def _models(
+    worker: Worker, path: str, scope: dict[str, Any], head: Head, reply: AsgiReply, *, gemini: bool
+) -> None:
+    """`GET /v1/models` merged over providers, `GET /v1/models/{id}`: those that the caller may use.
+
+    In the shape of the client's dialect: Anthropic's clients send `anthropic-version`, Gemini's ask below /v1beta or
+    with their own header (TRANSLATION §18).
+    """
+    token = head.token
+    names = {name for name, _ in scope["headers"]}
+    gemini = gemini or (b"x-goog-api-key" in names and b"authorization" not in names)
+    anthropic = b"anthropic-version" in names
+    if gemini and not token:
+        token = split_query(scope["query_string"])[0]
     authenticator = worker.gateway.authenticator
-    principal: Principal | None = authenticator.authenticate(head.token)
+    principal: Principal | None = authenticator.authenticate(token)
     if principal is None:
-        principal = await authenticator.authenticate_slowly(head.token)
+        principal = await authenticator.authenticate_slowly(token)
     entries = [entry for entry in await worker.catalogue.entries() if principal.may_use(entry.id)]
     if path == MODELS:
-        await reply.whole(200, [_JSON], _encode(_ModelList(entries)))
+        listed = [_listed(entry) for entry in entries] if gemini or anthropic else []
+        body = (
+            encode_gemini_list(listed)
+            if gemini
+            else encode_union_list(listed)
+            if anthropic
+            else _encode(_ModelList(entries))
+        )
+        await reply.whole(200, [_JSON], body)
         return
     wanted = path[len(MODELS) + 1 :]
     for entry in entries:
         if entry.id == wanted:
-            await reply.whole(200, [_JSON], _encode(entry))
+            body = (
+                encode_gemini_model(_listed(entry))
+                if gemini
+                else encode_union_model(_listed(entry))
+                if anthropic
+                else _encode(entry)
+            )
+            await reply.whole(200, [_JSON], body)
             return
     raise NotFound(
         f"The model `{wanted[:200]}` does not exist or you do not have access to it.",

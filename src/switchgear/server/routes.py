@@ -1,4 +1,6 @@
-"""Path to endpoint: the OpenAI surface, as data. What reaches an upstream, and nothing else.
+"""Path to endpoint: the OpenAI and Anthropic surfaces, as data (Gemini's: `dialects`).
+
+What reaches an upstream, and nothing else.
 
 `EXACT` holds fixed paths, `PATTERNS` those with an identifier. `UNSUPPORTED` are paths that OpenAI serves and this
 gateway does not: they answer 501, so that a client's author sees a missing feature, not a typing error.
@@ -8,10 +10,18 @@ from __future__ import annotations
 
 import re
 
+from switchgear.server.dialects import COUNT_TOKENS, MESSAGES
 from switchgear.types import Endpoint
 
 _CHAT = Endpoint(
-    "chat.completions", "/chat/completions", required=("messages",), sse="chat", asks_usage=True, fast=True
+    "chat.completions",
+    "/chat/completions",
+    required=("messages",),
+    sse="chat",
+    asks_usage=True,
+    fast=True,
+    wire="chat",
+    task="conversation",
 )
 
 EXACT: dict[str, dict[str, Endpoint]] = {
@@ -19,10 +29,21 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/completions": {
         "POST": Endpoint("completions", "/completions", required=("prompt",), sse="chat", asks_usage=True)
     },
-    "/v1/responses": {"POST": Endpoint("responses", "/responses", sse="responses")},
-    "/v1/responses/input_tokens": {"POST": Endpoint("responses.input_tokens", "/responses/input_tokens")},
+    "/v1/responses": {
+        "POST": Endpoint("responses", "/responses", sse="responses", wire="responses", task="conversation")
+    },
+    "/v1/responses/input_tokens": {
+        "POST": Endpoint("responses.input_tokens", "/responses/input_tokens", wire="responses", task="count")
+    },
     "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact")},
-    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", fast=True)},
+    "/v1/embeddings": {
+        "POST": Endpoint("embeddings", "/embeddings", fast=True, wire="chat", task="embeddings")
+    },
+    "/v1/messages": {"POST": MESSAGES},
+    "/v1/messages/count_tokens": {"POST": COUNT_TOKENS},
+    # A client whose base URL ends in /v1 although its SDK adds that itself (TRANSLATION §18).
+    "/v1/v1/messages": {"POST": MESSAGES},
+    "/v1/v1/messages/count_tokens": {"POST": COUNT_TOKENS},
     "/v1/moderations": {"POST": Endpoint("moderations", "/moderations", required=("input",), model="optional")},
     "/v1/rerank": {"POST": Endpoint("rerank", "/rerank")},
     "/v1/images/generations": {

@@ -25,6 +25,7 @@ from switchgear.observability.logs import AccessLog
 from switchgear.observability.metrics import Metrics
 from switchgear.providers.registry import provider_types
 from switchgear.routing.router import Route, Router
+from switchgear.server.cors import Cors
 from switchgear.server.inflight import SWEEP_S, InFlight
 from switchgear.types import Target
 from switchgear.upstream.catalogue import Catalogue
@@ -144,6 +145,7 @@ class Worker:
             self._retiring.append((self.loop.time(), gone, self._authenticator, self.catalogue))
         self._router, self._authenticator, self.catalogue = router, authenticator, catalogue
         self.config, self.upstreams, self.gateway = config, upstreams, gateway
+        self.cors = Cors(config.server.cors)
         self.forwarded = FORWARDED.union(*(upstream.forward for upstream in upstreams.values()))
         self.inflight.body_timeout_s = config.server.body_timeout
 

@@ -1,7 +1,8 @@
-"""A provider that speaks the OpenAI wire formats: demo upstream, test double and load-test target.
+"""A provider that speaks the formats of OpenAI, Anthropic, Gemini and Ollama: demo, test double, load-test target.
 
 Generated or recorded answers, at a set pace, with faults on request; see `behaviour` for what a request can ask for and
-in which ways. One file per wire format; another dialect is another file and its rows in `routes`.
+in which ways. One or a few files per wire format (`openai_*`, `anthropic_*`, `gemini_*`, `ollama_*`) and its rows in
+`routes`; whose dialect a request is in, `dialects` tells by its path and headers.
 
     settings      options                      http        requests out of bytes
     simulator     the object that serves       connection  one client, its answers in order

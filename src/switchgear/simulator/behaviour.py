@@ -13,13 +13,16 @@ The model's name wins over headers, headers over rules, rules over the options t
 Timing and content
     first-token (or first), gap   durations: `50ms`, `1s`      jitter     share of both, 0 to 1
     tokens                        length of the answer         recording  id of the recorded exchange to answer with
+    reasoning=N    N tokens of reasoning before the answer, in the form that the wire format has for it
+    cached=N       N tokens of the prompt, at most all of them, are reported as read from a cache
+    refusal=K      the model refuses: K is answer, or prompt (Gemini: blocked before a candidate was made)
 
 Answers that are errors
     status            HTTP status, with error-type, error-code, message; and headers retry-after (s), retry-after-ms,
                       should-retry (true, false: `x-should-retry`)
     headers           more response headers, an object (rules only)
     error-in-200      status 200 and an error in the body, as OpenRouter answers
-    error-event=N     after N events, an error event; then the end, without [DONE]
+    error-event=N     after N events, an error event in the vendor's form; then the end, without [DONE]
 
 The connection. N counts events of a stream; an answer that is not a stream is struck half-way through its body.
     reset-before-headers, reset-after-headers, reset-mid-stream=N      TCP RST
@@ -40,7 +43,9 @@ The bytes
     1xx=100,103       interim answers first
 
 The dialect (streams)
-    no-done, crlf, comments, bom; usage-in-finish: usage stands in the chunk with the finish_reason
+    no-done           without the end's own sign: [DONE], `message_stop`, a finishReason, `"done": true`
+    crlf, comments, bom (server-sent events)
+    usage-in-finish   (OpenAI) usage stands in the chunk with the finish_reason
 """
 
 from __future__ import annotations
@@ -72,6 +77,9 @@ BARE: dict[str, str] = {
     "status": "500",
     "retry-after": "1",
     "retry-after-ms": "1000",
+    "reasoning": "8",
+    "cached": "1",
+    "refusal": "answer",
 }
 
 
@@ -83,6 +91,9 @@ class Behaviour(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknow
     jitter: Annotated[float, Meta(ge=0, le=1)] = 0.0
     tokens: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
     recording: str = ""
+    reasoning: Count | None = None
+    cached: Count = 0
+    refusal: Literal["answer", "prompt"] | None = None
     status: Annotated[int, Meta(ge=200, le=599)] = 0
     retry_after: str = ""
     retry_after_ms: str = ""

@@ -242,10 +242,10 @@ class Faulty:
             for position, event in enumerate(burst):
                 if fault.truncated_json and number == 1:
                     event = event[: len(event) // 2] + b"\n\n"
-                if fault.comments:
+                if fault.comments and self._answer.event_stream:
                     event = b": simulator keep-alive\n\n" + event
                 if fault.crlf:
-                    event = event.replace(b"\n", b"\r\n")
+                    event = event.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
                 if fault.bom and number == 0:
                     event = b"\xef\xbb\xbf" + event
                 yield burst_number > 0 and position == 0, event

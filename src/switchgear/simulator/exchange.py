@@ -63,19 +63,22 @@ class Bounded(Generic[Value]):
 
 
 class Store:
-    """What the simulator keeps between requests: responses, files with their content, batches. In memory, bounded."""
+    """What the simulator keeps between requests: responses, files with their content, batches, lengths of cached
+    prompts by their digest. In memory, bounded."""
 
     def __init__(self, settings: SimulatorSettings):
         count = settings.stored_objects
         self.responses: Bounded[Json] = Bounded(count, settings.stored_bytes)
         self.files: Bounded[tuple[Json, bytes]] = Bounded(count, settings.stored_bytes)
         self.batches: Bounded[Json] = Bounded(count)
+        self.cached_prompts: Bounded[int] = Bounded(count)
 
 
 class Exchange:
     """A request on its way to an answer.
 
     number: counts requests from 1; identifiers follow from it. path_id: what stands for `{id}` in the route, or "".
+    path_model: the model where the path names it (Gemini), or "".
     json: the decoded body of a JSON request, {} otherwise. form: the fields of a multipart request.
     now: Unix time in whole seconds.
     """
@@ -90,6 +93,7 @@ class Exchange:
         "now",
         "number",
         "path_id",
+        "path_model",
         "settings",
         "store",
     )
@@ -102,24 +106,27 @@ class Exchange:
         self.number = number
         self.now = now
         self.path_id = ""
+        self.path_model = ""
         self.json: Json = {}
         self.form = Form()
         self.behaviour = Behaviour()
         self.base_model = ""
 
-    def decode(self) -> None:
-        """Read the body as JSON object into `json`. Raises `InvalidRequest` in OpenAI's words."""
+    def decode(self, message: str = NOT_JSON) -> None:
+        """Read the body as JSON object into `json`. Raises `InvalidRequest` with `message`."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError as exc:
-            raise InvalidRequest(NOT_JSON) from exc
+            raise InvalidRequest(message) from exc
         if not isinstance(value, dict):
-            raise InvalidRequest(NOT_JSON)
+            raise InvalidRequest(message)
         self.json = value
 
     @property
     def model(self) -> str:
         """The model as the request names it, "" when it does not."""
+        if self.path_model:
+            return self.path_model
         name = self.json.get("model", self.form.text("model"))
         return name if isinstance(name, str) else ""
 
@@ -141,9 +148,13 @@ class Exchange:
         self.check_model(self.base_model or given)
         return given
 
+    def has_model(self, base: str) -> bool:
+        """Whether the model `base` exists."""
+        return not self.settings.models or base in self.settings.models
+
     def check_model(self, base: str) -> None:
         """Raise `NotFound` unless the model `base` exists."""
-        if self.settings.models and base not in self.settings.models:
+        if not self.has_model(base):
             raise NotFound(
                 f"The model `{base}` does not exist or you do not have access to it.", code="model_not_found"
             )

@@ -7,7 +7,7 @@ costs one dictionary look-up. Everything else goes through `feed` and `next`.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from switchgear.errors import GatewayError, InvalidRequest, PayloadTooLarge
 
@@ -31,8 +31,9 @@ class Head:
     """A request's head, read once and shared by all requests that repeat it. Treat it as read-only.
 
     headers: names in lower case, in order. path: of the target, percent-decoded; raw_path: as it came.
-    content_length: 0 when there is no body, -1 when it is chunked. credential: bearer or API-key header, or "".
-    controls: the `x-sim-*` headers by key. memo: what the simulator works out once for this head.
+    content_length: 0 when there is no body, -1 when it is chunked. credential: bearer, API-key header or Google's
+    `?key=`, or "". controls: the `x-sim-*` headers by key.
+    dialect, memo: what the simulator works out once for this head.
     """
 
     __slots__ = (
@@ -40,6 +41,7 @@ class Head:
         "content_type",
         "controls",
         "credential",
+        "dialect",
         "expect",
         "headers",
         "keep_alive",
@@ -68,7 +70,12 @@ class Head:
         self.path = unquote(self.raw_path)
         self.headers = [_field(text) for text in fields]
         self.memo: object = None
+        self.dialect: object = None
         self._interpret()
+
+    def header(self, name: bytes) -> str | None:
+        """The first header `name` (lower case), or None."""
+        return next((value.decode("latin-1") for given, value in self.headers if given == name), None)
 
     def _interpret(self) -> None:
         lengths, codings, connection = set(), [], b""
@@ -92,6 +99,8 @@ class Head:
                 self.credential = value.decode("latin-1")
             elif name.startswith(b"x-sim-"):
                 self.controls[name[6:].decode("ascii")] = value.decode("latin-1")
+        if not self.credential and "key=" in self.query:
+            self.credential = parse_qs(self.query).get("key", [""])[0]
         self.content_length = _length(lengths, codings, self.minor)
         tokens = {token.strip() for token in connection.split(b",")}
         self.keep_alive = b"close" not in tokens and (self.minor == 1 or b"keep-alive" in tokens)

@@ -1,4 +1,7 @@
-"""POST /v1/chat/completions, as OpenAI answers it: whole and streamed; tools, functions, JSON schema, n, usage."""
+"""POST /v1/chat/completions, as OpenAI answers it: whole and streamed; tools, functions, JSON schema, n, usage.
+
+Reasoning, when the behaviour asks for it, is `reasoning_content` as DeepSeek, xAI and vLLM send it: OpenAI hides it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from switchgear.simulator import text, tools
 from switchgear.simulator.answer import DONE, Answer, Burst, json_answer, sse, stream_answer
 from switchgear.simulator.behaviour import Behaviour
 from switchgear.simulator.exchange import Exchange, Json, text_of
-from switchgear.simulator.fault_answers import error_event
+from switchgear.simulator.openai_errors import error_event
+from switchgear.simulator.reply import REFUSAL, reasoning
 from switchgear.simulator.schema_instance import instance
 from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require_messages
 
@@ -31,16 +35,27 @@ _RULES = {
 
 
 class Completion:
-    """What one choice says: text in pieces, or tool calls; and why it stops. `legacy`: a `function_call`."""
+    """What one choice says: text in pieces, or tool calls; and why it stops. `legacy`: a `function_call`.
 
-    __slots__ = ("calls", "finish_reason", "legacy", "pieces", "tokens")
+    reasoning: tokens before that. refused: the text is a refusal. tokens: of all this.
+    """
+
+    __slots__ = ("calls", "finish_reason", "legacy", "pieces", "reasoning", "refused", "tokens")
 
     def __init__(self, pieces: list[str], finish_reason: str, calls: list[tools.Call], legacy: bool):
         self.pieces = pieces
         self.calls = calls
         self.legacy = legacy
         self.finish_reason = finish_reason
+        self.reasoning: list[str] = []
+        self.refused = False
         self.tokens = len(pieces) + sum(text.count_tokens(call.name + call.arguments) for call in calls)
+
+    def after(self, reasoning: list[str]) -> Completion:
+        """The same with `reasoning` before it."""
+        self.reasoning = reasoning
+        self.tokens += len(reasoning)
+        return self
 
 
 def answer(exchange: Exchange) -> Answer:
@@ -54,7 +69,9 @@ def answer(exchange: Exchange) -> Answer:
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
     choices = [complete(exchange, messages, index) for index in range(body.get("n") or 1)]
-    usage = usage_of(sum(len(text_of(message.get("content"))) for message in messages), choices)
+    usage = usage_of(
+        sum(len(text_of(message.get("content"))) for message in messages), choices, exchange.behaviour.cached
+    )
     if body.get("stream"):
         return stream_answer(_stream(exchange, model, choices, usage))
     return json_answer(
@@ -74,10 +91,26 @@ def answer(exchange: Exchange) -> Answer:
 def complete(exchange: Exchange, messages: list[Json], index: int) -> Completion:
     """What choice `index` says."""
     body, behaviour = exchange.json, exchange.behaviour
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    if not behaviour.reasoning:
+        return _say(exchange, messages, index, limit)
+    count, finish = text.answer_length(behaviour.reasoning, limit)
+    thoughts = reasoning(exchange, count, index)
+    if finish == "length":
+        return Completion([], finish, [], False).after(thoughts)
+    return _say(exchange, messages, index, limit - count if limit else None).after(thoughts)
+
+
+def _say(exchange: Exchange, messages: list[Json], index: int, limit: int | None) -> Completion:
+    """What comes after the reasoning."""
+    body, behaviour = exchange.json, exchange.behaviour
+    if behaviour.refusal:
+        refused = Completion(text.pieces(REFUSAL, 6), "stop", [], False)
+        refused.refused = True
+        return refused
     made, legacy = _calls(body, messages)
     if made:
         return Completion([], "function_call" if legacy else "tool_calls", made, legacy)
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
     structured = _structured(body.get("response_format"))
     if structured is not None:
         pieces = text.pieces(structured)
@@ -114,17 +147,17 @@ def _structured(response_format: Json | None) -> str | None:
     return orjson.dumps(instance(described["schema"])).decode()
 
 
-def usage_of(prompt_characters: int, choices: list[Completion]) -> Json:
-    """The usage object of chat completions and completions."""
+def usage_of(prompt_characters: int, choices: list[Completion], cached: int = 0) -> Json:
+    """The usage object of chat completions and completions. cached: tokens of the prompt, cut to its length."""
     prompt = max(1, prompt_characters // 4)
     completion = sum(choice.tokens for choice in choices)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": min(cached, prompt), "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0,
+            "reasoning_tokens": sum(len(choice.reasoning) for choice in choices),
             "audio_tokens": 0,
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
@@ -135,10 +168,12 @@ def usage_of(prompt_characters: int, choices: list[Completion]) -> Json:
 def _choice(exchange: Exchange, index: int, choice: Completion) -> Json:
     message: Json = {
         "role": "assistant",
-        "content": None if choice.calls else "".join(choice.pieces),
-        "refusal": None,
+        "content": None if choice.calls or choice.refused else "".join(choice.pieces),
+        "refusal": "".join(choice.pieces) if choice.refused else None,
         "annotations": [],
     }
+    if choice.reasoning:
+        message["reasoning_content"] = "".join(choice.reasoning)
     if choice.legacy:
         message["function_call"] = {"name": choice.calls[0].name, "arguments": choice.calls[0].arguments}
     elif choice.calls:
@@ -222,29 +257,30 @@ class _Envelope:
 
 
 def _deltas(exchange: Exchange, index: int, choice: Completion) -> Iterator[bytes]:
-    """The deltas of one choice but the last, empty one (TRANSLATION §7)."""
+    """The deltas of one choice but the last, empty one. The role is in the first, whatever that brings."""
+    if choice.reasoning:
+        yield b'{"role":"assistant","content":null}'
+        for piece in choice.reasoning:
+            yield b'{"reasoning_content":%b}' % orjson.dumps(piece)
     if choice.legacy:
         call = choice.calls[0]
-        yield orjson.dumps(
-            {
-                "role": "assistant",
-                "content": None,
-                "function_call": {"name": call.name, "arguments": ""},
-                "refusal": None,
-            }
-        )
+        opening = {"role": "assistant", "content": None, "refusal": None} if not choice.reasoning else {}
+        yield orjson.dumps({**opening, "function_call": {"name": call.name, "arguments": ""}})
         for piece in text.pieces(call.arguments):
             yield orjson.dumps({"function_call": {"arguments": piece}})
         return
     if not choice.calls:
-        yield b'{"role":"assistant","content":"","refusal":null}'
+        if not choice.reasoning:
+            yield b'{"role":"assistant","content":"","refusal":null}'
+        key = b"refusal" if choice.refused else b"content"
         for piece in choice.pieces:
-            yield b'{"content":%b}' % orjson.dumps(piece)
+            yield b'{"%b":%b}' % (key, orjson.dumps(piece))
         return
     for number, call in enumerate(choice.calls):
         opened: dict[str, Any] = {"index": number, **_tool_call(exchange, index, number, call, "")}
-        first = {"role": "assistant", "content": None} if number == 0 else {}
-        yield orjson.dumps({**first, "tool_calls": [opened], **({"refusal": None} if number == 0 else {})})
-        key, field = ("custom", "input") if call.custom else ("function", "arguments")
+        starts = number == 0 and not choice.reasoning
+        first = {"role": "assistant", "content": None} if starts else {}
+        yield orjson.dumps({**first, "tool_calls": [opened], **({"refusal": None} if starts else {})})
+        kind, field = ("custom", "input") if call.custom else ("function", "arguments")
         for piece in text.pieces(call.arguments):
-            yield orjson.dumps({"tool_calls": [{"index": number, key: {field: piece}}]})
+            yield orjson.dumps({"tool_calls": [{"index": number, kind: {field: piece}}]})

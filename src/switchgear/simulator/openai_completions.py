@@ -10,8 +10,8 @@ import orjson
 from switchgear.simulator import text
 from switchgear.simulator.answer import DONE, Answer, Burst, json_answer, sse, stream_answer
 from switchgear.simulator.exchange import Exchange, Json
-from switchgear.simulator.fault_answers import error_event
 from switchgear.simulator.openai_chat import Completion, usage_of
+from switchgear.simulator.openai_errors import error_event
 from switchgear.simulator.validation import BOOLEAN, SAMPLING, Rule, check, empty_array, require, wrong_type
 
 _RULES = {**SAMPLING, "echo": BOOLEAN, "best_of": Rule("an integer", 1, 20), "logprobs": Rule("an integer", 0, 5)}

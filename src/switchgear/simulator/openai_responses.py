@@ -1,4 +1,4 @@
-"""POST /v1/responses, whole and streamed (TRANSLATION §15), and the stored ones: get, delete, cancel, input items."""
+"""POST /v1/responses, whole and streamed, and the stored ones: get, delete, cancel, input items."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 
 from switchgear.errors import InvalidRequest, NotFound
-from switchgear.simulator import text, tools
+from switchgear.simulator import reasoning_items, text, tools
 from switchgear.simulator.answer import Answer, Burst, json_answer, sse, stream_answer
 from switchgear.simulator.exchange import Exchange, Json, text_of
-from switchgear.simulator.fault_answers import error_event
-from switchgear.simulator.schema_instance import instance
+from switchgear.simulator.openai_errors import error_event
+from switchgear.simulator.reply import Reply, reply
 from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require, wrong_type
 
 _RULES = {
@@ -34,6 +34,7 @@ def create(exchange: Exchange) -> Answer:
     items = _input_items(require(body, "input"))
     check(body, _RULES)
     _check_previous(exchange)
+    reasoning_items.check(items)
     output, usage, finish = _output(exchange, items)
     done = _response(exchange, output, usage, finish)
     if body.get("store") is not False:
@@ -101,31 +102,35 @@ def _input_items(given: Any) -> list[Json]:
 def _output(exchange: Exchange, items: list[Json]) -> tuple[list[Json], Json, str]:
     """(output items, usage, finish reason)."""
     body = exchange.json
-    answers_user = bool(items) and items[-1].get("role") == "user"
-    parallel = body.get("parallel_tool_calls") is not False
-    made = tools.calls(tools.declared(body.get("tools")), body.get("tool_choice"), parallel, answers_user)
     characters = len(body.get("instructions") or "") + sum(len(text_of(item.get("content"))) for item in items)
-    if made:
-        tokens = sum(text.count_tokens(call.name + call.arguments) for call in made)
-        return (
-            [_call_item(exchange, index, call) for index, call in enumerate(made)],
-            _usage(characters, tokens),
-            "stop",
-        )
-    structured = _structured((body.get("text") or {}).get("format"))
-    pieces = text.pieces(structured) if structured is not None else None
-    wanted = len(pieces) if pieces is not None else exchange.behaviour.tokens
-    count, finish = text.answer_length(wanted, body.get("max_output_tokens"))
-    if pieces is None:
-        pieces = text.tokens(count, exchange.settings.seed, 0, exchange.behaviour.giant_event)
-    message = {
+    parallel = body.get("parallel_tool_calls") is not False
+    answers_user = bool(items) and items[-1].get("role") == "user"
+    made = tools.calls(tools.declared(body.get("tools")), body.get("tool_choice"), parallel, answers_user)
+    said = reply(
+        exchange,
+        calls=made,
+        schema=_schema((body.get("text") or {}).get("format")),
+        limit=body.get("max_output_tokens"),
+        thinks=reasoning_items.asked(body),
+    )
+    output = [reasoning_items.item(exchange, said.reasoning)] if said.reasoning else []
+    if said.calls:
+        output += [_call_item(exchange, index, call) for index, call in enumerate(said.calls)]
+    elif said.pieces or not said.reasoning:
+        output.append(_message_item(exchange, said))
+    usage = _usage(exchange, characters, said.tokens + len(said.reasoning), len(said.reasoning))
+    return output, usage, "length" if said.finish == "length" else "stop"
+
+
+def _message_item(exchange: Exchange, said: Reply) -> Json:
+    part = {"type": "refusal", "refusal": said.words} if said.finish == "refusal" else _part(said.words)
+    return {
         "id": exchange.id("msg_"),
         "type": "message",
-        "status": "completed" if finish == "stop" else "incomplete",
+        "status": "incomplete" if said.finish == "length" else "completed",
         "role": "assistant",
-        "content": [_part("".join(pieces[:count]))],
+        "content": [part],
     }
-    return [message], _usage(characters, count), finish
 
 
 def _part(words: str) -> Json:
@@ -144,24 +149,22 @@ def _call_item(exchange: Exchange, index: int, call: tools.Call) -> Json:
     }
 
 
-def _structured(wanted: Json | None) -> str | None:
+def _schema(wanted: Json | None) -> Any:
+    """The JSON Schema that the text must be valid for, or None."""
     kind = (wanted or {}).get("type", "text")
     if kind == "text":
         return None
-    return (
-        '{"answer":"simulated"}'
-        if kind == "json_object"
-        else orjson.dumps(instance((wanted or {}).get("schema"))).decode()
-    )
+    return {"const": {"answer": "simulated"}} if kind == "json_object" else (wanted or {}).get("schema", {})
 
 
-def _usage(prompt_characters: int, tokens: int) -> Json:
+def _usage(exchange: Exchange, prompt_characters: int, tokens: int, reasoning: int) -> Json:
     prompt = max(1, prompt_characters // 4)
+    cached = min(exchange.behaviour.cached, prompt)
     return {
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
         "output_tokens": tokens,
-        "output_tokens_details": {"reasoning_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": prompt + tokens,
     }
 
@@ -263,7 +266,9 @@ def _events(done: Json) -> Iterator[tuple[bool, Json]]:
     yield False, {"type": "response.created", "response": started}
     yield False, {"type": "response.in_progress", "response": started}
     for index, item in enumerate(done["output"]):
-        if item["type"] == "message":
+        if item["type"] == "reasoning":
+            yield from reasoning_items.events(index, item)
+        elif item["type"] == "message":
             yield from _message_events(index, item)
         else:
             yield from _call_events(index, item)
@@ -273,12 +278,17 @@ def _events(done: Json) -> Iterator[tuple[bool, Json]]:
 def _message_events(index: int, item: Json) -> Iterator[tuple[bool, Json]]:
     place = {"item_id": item["id"], "output_index": index, "content_index": 0}
     part = item["content"][0]
-    opened = {**item, "status": "in_progress", "content": []}
-    yield False, {"type": "response.output_item.added", "output_index": index, "item": opened}
-    yield False, {"type": "response.content_part.added", **place, "part": _part("")}
-    for number, piece in enumerate(_deltas(part["text"])):
-        yield number > 0, {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
-    yield False, {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
+    yield index > 0, reasoning_items.added(index, {**item, "status": "in_progress", "content": []})
+    if part["type"] == "refusal":
+        yield False, {"type": "response.content_part.added", **place, "part": {"type": "refusal", "refusal": ""}}
+        for number, piece in enumerate(_deltas(part["refusal"])):
+            yield number > 0, {"type": "response.refusal.delta", **place, "delta": piece}
+        yield False, {"type": "response.refusal.done", **place, "refusal": part["refusal"]}
+    else:
+        yield False, {"type": "response.content_part.added", **place, "part": _part("")}
+        for number, piece in enumerate(_deltas(part["text"])):
+            yield number > 0, {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+        yield False, {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
     yield False, {"type": "response.content_part.done", **place, "part": part}
     yield False, {"type": "response.output_item.done", "output_index": index, "item": item}
 
@@ -300,14 +310,7 @@ def _call_events(index: int, item: Json) -> Iterator[tuple[bool, Json]]:
     field = "input" if custom else "arguments"
     stem = "response.custom_tool_call_input" if custom else "response.function_call_arguments"
     place = {"item_id": item["id"], "output_index": index}
-    yield (
-        False,
-        {
-            "type": "response.output_item.added",
-            "output_index": index,
-            "item": {**item, "status": "in_progress", field: ""},
-        },
-    )
+    yield False, reasoning_items.added(index, {**item, "status": "in_progress", field: ""})
     for number, piece in enumerate(text.pieces(item[field])):
         yield number > 0 or index > 0, {"type": f"{stem}.delta", **place, "delta": piece}
     named = {} if custom else {"name": item["name"]}

@@ -43,7 +43,11 @@ def _announce(line: str) -> None:
     "--jitter", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of both that varies."
 )
 @click.option("--tokens", type=click.IntRange(0, 1_000_000), default=16, show_default=True, help="Tokens per answer.")
-@click.option("--api-key", envvar="SWITCHGEAR_SIMULATOR_KEY", help="Ask for this bearer. Default: none.")
+@click.option(
+    "--api-key",
+    envvar="SWITCHGEAR_SIMULATOR_KEY",
+    help="Ask for this API key, in the header of each format. Default: none.",
+)
 @click.option("--models", default="", help="Names that exist, comma-separated. Default: every name does.")
 @click.option(
     "--recordings",
@@ -67,7 +71,7 @@ def command(
     replay_split: int,
     seed: int,
 ) -> None:
-    """Serve a simulated OpenAI provider."""
+    """Serve a simulated provider that speaks the OpenAI, Anthropic, Gemini and Ollama formats."""
     settings = SimulatorSettings(
         host=host,
         port=port,

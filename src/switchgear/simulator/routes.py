@@ -1,6 +1,6 @@
 """Path and method → handler, and nothing else.
 
-Paths are below the base, which is `/v1` as OpenAI's, or one of the bases that clients and vendors write.
+One table per dialect. Paths are below the base, which is `/v1` as OpenAI's, or one that clients and vendors write.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ from msgspec import Struct
 
 from switchgear.errors import MethodNotAllowed, NotFound
 from switchgear.simulator import (
+    anthropic_messages,
+    anthropic_models,
+    gemini_embed,
+    gemini_generate,
+    gemini_models,
+    gemini_paths,
+    ollama_chat,
+    ollama_embed,
+    ollama_models,
     openai_audio,
     openai_batches,
     openai_chat,
@@ -77,19 +86,66 @@ WITH_ID: list[tuple[re.Pattern[str], dict[str, Route]]] = [
     (re.compile(r"/batches/([^/]+)"), {"GET": Route(openai_batches.retrieve)}),
 ]
 
+ANTHROPIC_FIXED: dict[str, dict[str, Route]] = {
+    "/messages": {"POST": Route(anthropic_messages.answer, _JSON)},
+    "/messages/count_tokens": {"POST": Route(anthropic_messages.count_tokens, _JSON)},
+    "/models": {"GET": Route(anthropic_models.listing)},
+}
+ANTHROPIC_WITH_ID: list[tuple[re.Pattern[str], dict[str, Route]]] = [
+    (re.compile(r"/models/(.+)"), {"GET": Route(anthropic_models.retrieve)}),
+]
+
+GEMINI_FIXED: dict[str, dict[str, Route]] = {"models": {"GET": Route(gemini_models.listing)}}
+GEMINI_WITH_ID: list[tuple[re.Pattern[str], dict[str, Route]]] = [
+    (re.compile(r"models/(.+):generateContent"), {"POST": Route(gemini_generate.generate, _JSON)}),
+    (re.compile(r"models/(.+):streamGenerateContent"), {"POST": Route(gemini_generate.stream, _JSON)}),
+    (re.compile(r"models/(.+):countTokens"), {"POST": Route(gemini_generate.count, _JSON)}),
+    (re.compile(r"models/(.+):embedContent"), {"POST": Route(gemini_embed.one, _JSON)}),
+    (re.compile(r"models/(.+):batchEmbedContents"), {"POST": Route(gemini_embed.batch, _JSON)}),
+    (re.compile(r"models/([^:]+)"), {"GET": Route(gemini_models.retrieve)}),
+]
+
+OLLAMA_FIXED: dict[str, dict[str, Route]] = {
+    "/chat": {"POST": Route(ollama_chat.chat, _JSON)},
+    "/generate": {"POST": Route(ollama_chat.generate, _JSON)},
+    "/embed": {"POST": Route(ollama_embed.embed, _JSON)},
+    "/embeddings": {"POST": Route(ollama_embed.one, _JSON)},
+    "/tags": {"GET": Route(ollama_models.tags)},
+    "/ps": {"GET": Route(ollama_models.running)},
+    "/show": {"POST": Route(ollama_models.show, _JSON)},
+    "/version": {"GET": Route(ollama_models.version)},
+}
+
+
+class Table(Struct, frozen=True):
+    """The routes of one dialect, below its bases."""
+
+    bases: re.Pattern[str]
+    fixed: dict[str, dict[str, Route]]
+    with_id: list[tuple[re.Pattern[str], dict[str, Route]]]
+
+
+TABLES: dict[str, Table] = {
+    "openai": Table(BASES, FIXED, WITH_ID),
+    "anthropic": Table(re.compile(r"/+v1(?=/)"), ANTHROPIC_FIXED, ANTHROPIC_WITH_ID),
+    "gemini": Table(gemini_paths.BASE, GEMINI_FIXED, GEMINI_WITH_ID),
+    "ollama": Table(re.compile(r"/+api(?=/)"), OLLAMA_FIXED, []),
+}
+
 IMAGE_FILE = Route(openai_images.file)
 
 
-def find(method: str, raw_path: str) -> tuple[Route, str]:
+def find(dialect: str, method: str, raw_path: str) -> tuple[Route, str]:
     """(route, identifier in the path or ""). A HEAD request takes the route of GET.
 
     Raises `NotFound` for an unknown path and `MethodNotAllowed` for a method that it does not take.
     """
-    based = BASES.match(raw_path)
+    table = TABLES[dialect]
+    based = table.bases.match(raw_path)
     path = raw_path[based.end() :] if based else ""
-    routes, identifier = FIXED.get(path.rstrip("/")), ""
+    routes, identifier = table.fixed.get(path.rstrip("/")), ""
     if routes is None:
-        for pattern, candidates in WITH_ID:
+        for pattern, candidates in table.with_id:
             found = pattern.fullmatch(path)
             if found:
                 routes, identifier = candidates, unquote(found[1])

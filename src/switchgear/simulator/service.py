@@ -4,6 +4,7 @@
 2. the API key, when one is asked for  5. an error, when one was asked for
 3. what the request asks for: options, rules, headers, model   6. the wire format's handler
 
+Everything that is not a handler's (errors, headers, a refused key) is in the dialect of the path (`dialects`);
 then delivery, with or without faults. Everything runs in one event loop.
 """
 
@@ -18,43 +19,24 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from switchgear.config.values import Duration
-from switchgear.errors import AuthenticationFailed, GatewayError, InvalidRequest
-from switchgear.simulator import control, delivery, routes
-from switchgear.simulator.answer import Answer, Headers, error_answer
+from switchgear.errors import GatewayError, InvalidRequest
+from switchgear.simulator import control, delivery, dialects, routes
+from switchgear.simulator.answer import Answer, Headers
 from switchgear.simulator.behaviour import Behaviour, faulty, merge, parse, parse_model
 from switchgear.simulator.chat_fast import FastChat
+from switchgear.simulator.dialects import Dialect
 from switchgear.simulator.exchange import Exchange, Store
-from switchgear.simulator.fault_answers import error_in_200_answer, status_answer
 from switchgear.simulator.faults import FaultTable
 from switchgear.simulator.http import Head, HeadCache
 from switchgear.simulator.journal import Journal, Record, Stats
 from switchgear.simulator.multipart import parse_form
+from switchgear.simulator.openai_errors import standard_headers
 from switchgear.simulator.replay import Recordings, replay
 from switchgear.simulator.settings import SimulatorSettings
 from switchgear.simulator.wheel import Wheel
 
 if TYPE_CHECKING:
     from switchgear.simulator.connection import Connection
-
-_NO_KEY = (
-    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
-    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API "
-    "from your browser and are prompted for a username and password. You can obtain an API key from "
-    "https://platform.openai.com/account/api-keys."
-)
-_WRONG_KEY = (
-    "Incorrect API key provided: {}. You can find your API key at https://platform.openai.com/account/api-keys."
-)
-_LIMITS: Headers = [
-    (b"openai-version", b"2020-10-01"),
-    (b"openai-organization", b"org-simulator"),
-    (b"x-ratelimit-limit-requests", b"10000"),
-    (b"x-ratelimit-limit-tokens", b"10000000"),
-    (b"x-ratelimit-remaining-requests", b"9999"),
-    (b"x-ratelimit-remaining-tokens", b"9999990"),
-    (b"x-ratelimit-reset-requests", b"6ms"),
-    (b"x-ratelimit-reset-tokens", b"0s"),
-]
 
 
 class Service:
@@ -130,11 +112,11 @@ class Service:
     def _new_second(self, second: int) -> None:
         self._second = second
         self._date = formatdate(second, usegmt=True).encode()
-        headers = [(b"content-type", b"application/json"), *self._standard()]
+        headers = [(b"content-type", b"application/json"), *self._own(), *standard_headers()]
         self._head_200 = delivery.head_bytes(200, headers)[:-2]
 
-    def _standard(self) -> Headers:
-        return [(b"date", self._date), (b"server", b"switchgear-simulator"), (b"openai-processing-ms", b"1"), *_LIMITS]
+    def _own(self) -> Headers:
+        return [(b"date", self._date), (b"server", b"switchgear-simulator")]
 
     # -- the whole path --------------------------------------------------------------------------------------------
 
@@ -142,30 +124,31 @@ class Service:
         """(how the answer leaves, whether it is streamed)."""
         exchange = Exchange(self.settings, self._store, head, body, record.number, int(record.started_at))
         try:
-            answer = self._respond(exchange)
+            answer = self._respond(exchange, dialects.of(head))
         except GatewayError as exc:
-            answer = error_answer(exc)
+            answer = dialects.of(head).error(exchange, exc)
         record.status = answer.status
         return self._deliver(exchange, answer), answer.bursts is not None
 
-    def _respond(self, exchange: Exchange) -> Answer:
+    def _respond(self, exchange: Exchange, dialect: Dialect) -> Answer:
         head = exchange.head
         if head.raw_path.startswith(control.PREFIX):
             return control.respond(self, exchange)
         if not self._admits(head):
-            raise _rejected(head.credential)
-        broken = self._read_body(exchange)
+            return dialect.rejected(exchange)
+        exchange.path_model = dialect.path_model(head.raw_path)
+        broken = self._read_body(exchange, dialect.not_json)
         exchange.behaviour = self._behaviour(exchange)
         replayed = self._replayed(exchange)
         if replayed is not None:
             return replayed
         if exchange.behaviour.status:
-            return status_answer(exchange.behaviour)
-        route, exchange.path_id = routes.find(head.method, head.raw_path)
+            return dialect.status(exchange)
+        route, exchange.path_id = routes.find(dialect.name, head.method, head.raw_path)
         if broken is not None and route.body != "none":
             raise broken
         if exchange.behaviour.error_in_200:
-            return error_in_200_answer(exchange.behaviour, bool(exchange.json.get("stream")))
+            return dialect.error_in_200(exchange)
         if route.body == "multipart" and "multipart/" not in head.content_type:
             raise InvalidRequest(f"Invalid Content-Type header ({head.content_type}), expected multipart/form-data.")
         return route.handler(exchange)
@@ -173,13 +156,13 @@ class Service:
     def _admits(self, head: Head) -> bool:
         return self._key is None or hmac.compare_digest(head.credential.encode(), self._key)
 
-    def _read_body(self, exchange: Exchange) -> InvalidRequest | None:
+    def _read_body(self, exchange: Exchange, not_json: str) -> InvalidRequest | None:
         """Decode the body as far as it can be; what is wrong with it matters only to a route that wants it."""
         try:
             if "multipart/" in exchange.head.content_type:
                 exchange.form = parse_form(exchange.head.content_type, exchange.body)
             else:
-                exchange.decode()
+                exchange.decode(not_json)
         except InvalidRequest as exc:
             return exc
         return None
@@ -222,7 +205,8 @@ class Service:
             self._new_second(second)
         headers = list(answer.headers)
         if not answer.bare:
-            headers += [*self._standard(), (b"x-request-id", b"req_%032x" % exchange.number)]
+            headers += self._own()
+            headers += dialects.of(exchange.head).headers(exchange)
         elif exchange.head.raw_path.startswith(control.PREFIX):
             headers.append((b"date", self._date))
         if not exchange.head.keep_alive:
@@ -309,10 +293,3 @@ class Service:
                 await future
         finally:
             self._watchers.remove(entry)
-
-
-def _rejected(credential: str) -> GatewayError:
-    if not credential:
-        return InvalidRequest(_NO_KEY, status=401)
-    shown = credential if len(credential) <= 12 else f"{credential[:8]}{'*' * (len(credential) - 12)}{credential[-4:]}"
-    return AuthenticationFailed(_WRONG_KEY.format(shown))

@@ -25,7 +25,7 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True):
 
     port: 0 takes any free one. first_token_s: wait before the first token of a stream, and before an answer that is not
         streamed. gap_s: wait between two tokens of a stream. jitter: share of both that varies at random (0.2: ±20 %).
-    tokens: length of a generated answer. api_key: the bearer to ask for; None asks for none.
+    tokens: length of a generated answer. api_key: to ask for, as each format carries it; None asks for none.
     models: names that exist; empty means that every name does, and `/v1/models` lists `DEFAULT_MODELS`.
     recordings: folder of recorded exchanges. replay_split: bytes per write of a replayed stream; 0 cuts at event ends.
     seed: generated text, jitter and probabilities follow from it.

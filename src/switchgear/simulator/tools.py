@@ -59,7 +59,12 @@ def calls(tools: list[Json], choice: Any, parallel: bool, answers_user: bool) ->
             raise InvalidRequest(f"Tool choice '{named}' not found in 'tools' parameter.", param="tool_choice")
     if not tools or choice == "none" or not answers_user:
         return []
-    return [_call(tool) for tool in tools[: _MAX_PARALLEL if parallel and named is None else 1]]
+    return call_all(tools, parallel and named is None)
+
+
+def call_all(tools: list[Json], parallel: bool) -> list[Call]:
+    """The first two of `tools`, or the first alone."""
+    return [_call(tool) for tool in tools[: _MAX_PARALLEL if parallel else 1]]
 
 
 def _named(choice: Any) -> str | None:

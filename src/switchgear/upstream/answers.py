@@ -8,12 +8,13 @@ from typing import Annotated
 
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
+from msgspec.json import encode as json_string
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
-from switchgear.hotpath._sse import Rewriter
 from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
-from switchgear.types import Headers, Usage
+from switchgear.types import Headers, RequestContext, Usage
+from switchgear.upstream.answer import EventRelay
 from switchgear.upstream.upstream import Answered
 from switchgear.wire import errors as wire
 
@@ -153,7 +154,7 @@ def embedded_error(body: bytes) -> UpstreamRejected:
     return rejected(status, [], body)
 
 
-async def first_events(response: Answered, rewriter: Rewriter) -> bytes:
+async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
     """What can be forwarded up to and including the first event with data.
 
     Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
@@ -178,6 +179,12 @@ async def first_events(response: Answered, rewriter: Rewriter) -> bytes:
 
 
 Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what is beyond is no number of tokens
+
+
+def client_name(ctx: RequestContext, model: str) -> bytes | None:
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
+    client's."""
+    return json_string(ctx.model) if ctx.model and model != ctx.model else None
 
 
 class _Details(Struct):

@@ -117,16 +117,52 @@ class Catalogue:
     async def _fetch(self, upstream: Upstream) -> list[ModelEntry]:
         import httpx  # 30 ms and 10 MB: only where it is used
 
-        line, *lines = upstream.probe_head("/models").decode("latin-1").split("\r\n")
+        line, *lines = upstream.probe_head(_PATHS.get(upstream.wire, "/models")).decode("latin-1").split("\r\n")
         headers = dict(pair.split(": ", 1) for pair in lines if pair)
+        if upstream.wire == "anthropic":
+            headers["anthropic-version"] = "2023-06-01"
         base = urlsplit(upstream.origin)
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, verify=upstream.context or True) as client:
             answer = await client.get(f"{base.scheme}://{base.netloc}{line.split(' ')[1]}", headers=headers)
         answer.raise_for_status()
         if len(answer.content) > _BODY_MAX:
             raise ValueError("the list of models is too large")
-        try:
-            models = _decode_list(answer.content).data
-        except msgspec.ValidationError:
-            models = _decode_bare(answer.content)  # Together lists without an envelope
-        return models[:_MODELS_MAX]
+        return _READERS.get(upstream.wire, _openai)(answer.content)[:_MODELS_MAX]
+
+
+def _openai(content: bytes) -> list[ModelEntry]:
+    try:
+        return _decode_list(content).data
+    except msgspec.ValidationError:
+        return _decode_bare(content)  # Together lists without an envelope
+
+
+class _Named(msgspec.Struct):
+    id: str = ""
+    name: str = ""
+
+
+class _NamedList(msgspec.Struct):
+    data: list[_Named] = []
+    models: list[_Named] = []
+
+
+_decode_named = msgspec.json.Decoder(_NamedList).decode
+
+
+def _anthropic(content: bytes) -> list[ModelEntry]:
+    return [ModelEntry(model.id, owned_by="anthropic") for model in _decode_named(content).data if model.id]
+
+
+def _gemini(content: bytes) -> list[ModelEntry]:
+    names = (model.name.removeprefix("models/") for model in _decode_named(content).models)
+    return [ModelEntry(name, owned_by="google") for name in names if name]
+
+
+def _ollama(content: bytes) -> list[ModelEntry]:
+    return [ModelEntry(model.name, owned_by="ollama") for model in _decode_named(content).models if model.name]
+
+
+# Where the formats that are not OpenAI's list their models, in one page, and how.
+_PATHS = {"anthropic": "/models?limit=1000", "gemini": "/models?pageSize=1000", "ollama": "/api/tags"}
+_READERS = {"anthropic": _anthropic, "gemini": _gemini, "ollama": _ollama}

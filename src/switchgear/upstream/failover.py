@@ -7,18 +7,16 @@ holds targets back (breaker) and credentials (429); what waits and what gives up
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from random import random
 from typing import TYPE_CHECKING
 
-from msgspec.json import encode as json_string
-
-from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamRejected
-from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
-from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
+from switchgear.errors import Overloaded, UpstreamError, UpstreamRejected
 from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
+from switchgear.upstream.answer import Answer
+from switchgear.upstream.passages import equip
+from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
 
 if TYPE_CHECKING:
     from switchgear.hotpath._unary import Unary
@@ -26,24 +24,6 @@ if TYPE_CHECKING:
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.upstream.upstream import Answered, Upstream
-
-_DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
-
-
-class Answer:
-    """An answer worth giving to the client.
-
-    body: the whole of it, or None where it is to be relayed from `response`. first: what of a relayed one can go out at
-    once. rewriter: set for an event stream.
-    """
-
-    __slots__ = ("body", "first", "response", "rewriter")
-
-    def __init__(self, response: Answered, body: bytes | None, rewriter: Rewriter | None = None, first: bytes = b""):
-        self.response = response
-        self.body = body
-        self.rewriter = rewriter
-        self.first = first
 
 
 class Failover:
@@ -53,6 +33,8 @@ class Failover:
         self.loop = loop
         self.upstreams = upstreams
         self.metrics = metrics
+        for upstream in upstreams.values():
+            equip(upstream)
 
     async def send(self, ctx: RequestContext, route: Route) -> Answer:
         """The first good answer.
@@ -195,6 +177,11 @@ async def attempt(
     if credential is None:
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
+    passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed:
+        passage = upstream.histories.get(ctx.endpoint.name)
+    if passage is not None:
+        return await passage.attempt(ctx, route, target, upstream, credential)
     ask_usage = asks_usage(ctx, upstream)
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
@@ -225,69 +212,3 @@ async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage
     except BaseException:
         response.close()
         raise
-
-
-def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
-    """Whether the gateway asks for a stream's usage where the client did not (CASES 8)."""
-    peeked = ctx.peeked
-    return (
-        ctx.stream
-        and peeked is not None
-        and ctx.endpoint.asks_usage
-        and upstream.row.ask_usage
-        and not peeked.include_usage
-    )
-
-
-def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
-    """The request body for a target: the client's, with the target's model name and the question for usage spliced
-    in."""
-    body = ctx.body
-    renamed = model != ctx.model and bool(ctx.model)
-    if not isinstance(body, bytes) or not (renamed or ask_usage):
-        return body
-    if ctx.peeked is not None:
-        return prepare(body, ctx.peeked, json_string(model) if renamed else None, ask_usage)
-    if ctx.form is not None:
-        return splice(body, ctx.form.model_start, ctx.form.model_end, model.encode())
-    return body
-
-
-async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
-    """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
-    if response.status >= 300:
-        raise await answers.rejection(response)
-    if not response.event_stream:
-        return Answer(response, None)
-    if (response.header(b"content-encoding") or b"identity") != b"identity":
-        raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
-    rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
-    return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
-
-
-def client_name(ctx: RequestContext, model: str) -> bytes | None:
-    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
-    client's."""
-    return json_string(ctx.model) if ctx.model and model != ctx.model else None
-
-
-def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
-    """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
-    body = answers.plain(response, body)
-    return _whole_json(ctx, body, client_name(ctx, model)) if body and answers.is_json(response) else body
-
-
-def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> bytes:
-    try:
-        found = peek_reply(body)
-    except PeekError as exc:
-        if body.lstrip()[:1] == b"[":  # a list is no answer of a model, but valid on the routes that only pass on
-            return body
-        raise UpstreamProtocolError("The upstream's answer is not valid JSON.") from exc
-    if found.error_start >= 0 and found.choices_start < 0 and ctx.endpoint.sse == "chat":
-        raise answers.embedded_error(body)
-    if found.usage_start >= 0:
-        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end])
-    if renamed is not None and found.model_start >= 0:
-        return splice(body, found.model_start, found.model_end, renamed)
-    return body

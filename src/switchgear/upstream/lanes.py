@@ -39,7 +39,6 @@ class Lanes:
             keys,
             own=answers.OWN_HEADERS,
             answered=Outcome.ANSWERED,
-            declined=Outcome.CANCELLED,
             slab=metrics.slab,
             bounds=metrics.latency_bounds,
             read_usage=answers.read_usage,
@@ -59,7 +58,8 @@ class Lanes:
 
     def _hop(self, ctx: RequestContext, target: Target) -> Hop | None:
         upstream = self._upstreams[target.provider]
-        if not isinstance(upstream.transport, Pool) or upstream.row.wire not in ("openai", "azure"):
+        passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
+        if passage is not None or not isinstance(upstream.transport, Pool):
             return None
         token = json_string(target.model) if target.model != ctx.model else None
         render = partial(upstream.start, "POST", upstream.path(ctx.endpoint.path, target.model))

@@ -8,8 +8,9 @@ headers that go along are added. What is never passed on: the client's credentia
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Protocol
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 
 from switchgear import __version__
@@ -17,15 +18,23 @@ from switchgear.config.schema import Credential as CredentialEntry
 from switchgear.config.schema import Provider
 from switchgear.errors import NotFound
 from switchgear.hotpath._client import Pool
-from switchgear.providers.registry import AuthStyle, ProviderType
+from switchgear.providers.registry import AuthStyle, ProviderType, wire_of
 from switchgear.routing.credentials import Credential, CredentialPool
 from switchgear.types import Headers, RequestContext
 from switchgear.upstream.httpx_transport import HttpxPool
 from switchgear.upstream.tls import client_context
 
+if TYPE_CHECKING:
+    from switchgear.upstream.passage import Passage
+
 _HEADS_MAX = (
     4096  # rendered heads kept per provider: (paths that are constants) x (credentials), plus Azure deployments
 )
+
+
+# The version segment that a vendor's SDK adds to the bare origin (DESIGN §6); an address that has one keeps its own.
+_ROOTS = {"anthropic": "/v1", "gemini": "/v1beta"}
+_VERSION = re.compile(r"/v\d+[a-z]*\d*$")
 
 
 class Answered(Protocol):
@@ -78,11 +87,20 @@ class Upstream:
         self.name = name
         self.provider = provider
         self.row = row
-        base = urlsplit(provider.base_url or row.base_url or "")
+        base_url = provider.base_url or row.base_url or ""
+        self.wire = wire_of(row, base_url)
+        self.responses = row.responses if provider.responses is None else provider.responses != "translated"
+        self.passages: Mapping[str, Passage] = {}  # by endpoint; what is not in it takes `passage`
+        self.passage: Passage | None = None  # None: bytes pass as they are
+        self.histories: Mapping[
+            str, Passage
+        ] = {}  # what goes before it where a history holds some provider's signatures
+        base = urlsplit(base_url)
         self.secure = base.scheme == "https"
         self.host = base.hostname or ""
         self.port = base.port or (443 if self.secure else 80)
         self.prefix = base.path.rstrip("/")
+        self.root = self.prefix if _VERSION.search(self.prefix) else self.prefix + _ROOTS.get(self.wire, "")
         self.authority = f"[{self.host}]" if ":" in self.host else self.host
         if base.port:
             self.authority += f":{base.port}"
@@ -126,12 +144,14 @@ class Upstream:
 
         Raises `NotFound` for a deployment that would not be one segment of it: a client may name it.
         """
-        if self.row.wire != "azure":
-            return self.prefix + endpoint_path
+        if self.wire != "azure":
+            return self.root + endpoint_path
         if self.provider.api_version is None:  # the v1 surface names the model in the body
             prefix = self.prefix if self.prefix.endswith("/v1") else f"{self.prefix}/openai/v1"
             return prefix + endpoint_path
         version = f"?api-version={quote(self.provider.api_version)}"
+        if self.prefix.endswith("/models"):  # Azure AI model inference names the model in the body as well
+            return f"{self.prefix}{endpoint_path}{version}"
         if model in (".", ".."):  # `quote` leaves dots as they are, and so do servers that undo it
             raise NotFound(f"The model `{model}` does not exist.", code="model_not_found", param="model")
         if model:
@@ -140,7 +160,7 @@ class Upstream:
 
     def head(self, ctx: RequestContext, credential: Credential, model: str, length: int) -> bytes:
         """Request line and headers for one attempt. length: of the body, -1 when it goes out in chunks."""
-        azure_model = model if self.row.wire == "azure" else ""
+        azure_model = model if self.wire == "azure" else ""
         key = (ctx.method, ctx.path, azure_model, credential.name)
         start = self._heads.get(key)
         if start is None:
@@ -160,6 +180,32 @@ class Upstream:
             )
         if length < 0 and ctx.content_type:
             parts.append(b"Content-Type: %b\r\n" % ctx.content_type)
+        parts.append(b"X-Request-ID: %b\r\n\r\n" % ctx.request_id)
+        return b"".join(parts)
+
+    def native_head(
+        self,
+        ctx: RequestContext,
+        credential: Credential,
+        path: str,
+        model: str,
+        length: int,
+        headers: Headers,
+        query: bytes = b"",
+    ) -> bytes:
+        """Request line and headers of a POST whose body was made for this provider. path: below its root.
+
+        headers: of the client's, those that mean something here.
+        """
+        key = ("POST", path, model if self.wire == "azure" else "", credential.name)
+        start = self._heads.get(key)
+        if start is None:
+            start = self.start("POST", self.path(path, model), credential)
+            if len(self._heads) < _HEADS_MAX and self.wire != "gemini":  # Gemini's paths name the model
+                self._heads[key] = start
+        parts = [_with_query(start, query) if query else start]
+        parts += [b"%b: %b\r\n" % pair for pair in headers]
+        parts.append(b"Content-Type: application/json\r\nContent-Length: %d\r\n" % length)
         parts.append(b"X-Request-ID: %b\r\n\r\n" % ctx.request_id)
         return b"".join(parts)
 

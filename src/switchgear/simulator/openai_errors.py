@@ -1,11 +1,34 @@
-"""Answers that a request asked to be errors: OpenAI's shape, with the type, code and message that fit the status."""
+"""OpenAI's errors and headers: faults that a request asked for, a refused key, what stands on each answer."""
 
 from __future__ import annotations
 
 import orjson
 
-from switchgear.simulator.answer import Answer, Headers, error_body, json_answer, sse, stream_answer
+from switchgear.errors import AuthenticationFailed, GatewayError, InvalidRequest
+from switchgear.simulator.answer import Answer, Headers, error_answer, error_body, json_answer, sse, stream_answer
 from switchgear.simulator.behaviour import Behaviour
+from switchgear.simulator.exchange import Exchange
+
+_NO_KEY = (
+    "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth "
+    "(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API "
+    "from your browser and are prompted for a username and password. You can obtain an API key from "
+    "https://platform.openai.com/account/api-keys."
+)
+_WRONG_KEY = (
+    "Incorrect API key provided: {}. You can find your API key at https://platform.openai.com/account/api-keys."
+)
+_STANDARD: Headers = [
+    (b"openai-processing-ms", b"1"),
+    (b"openai-version", b"2020-10-01"),
+    (b"openai-organization", b"org-simulator"),
+    (b"x-ratelimit-limit-requests", b"10000"),
+    (b"x-ratelimit-limit-tokens", b"10000000"),
+    (b"x-ratelimit-remaining-requests", b"9999"),
+    (b"x-ratelimit-remaining-tokens", b"9999990"),
+    (b"x-ratelimit-reset-requests", b"6ms"),
+    (b"x-ratelimit-reset-tokens", b"0s"),
+]
 
 _RATE_LIMIT = (
     "Rate limit reached for this model in organization org-simulator on requests per min (RPM): Limit 3, Used 3, "
@@ -41,21 +64,47 @@ def retry_headers(behaviour: Behaviour) -> Headers:
     return [(name, value.encode("latin-1", "replace")) for name, value in wanted if value]
 
 
-def status_answer(behaviour: Behaviour) -> Answer:
+def error(exchange: Exchange, error: GatewayError) -> Answer:
+    """The answer that `error` stands for."""
+    return error_answer(error)
+
+
+def rejected(exchange: Exchange) -> Answer:
+    """The answer to a missing or wrong API key."""
+    credential = exchange.head.credential
+    if not credential:
+        return error_answer(InvalidRequest(_NO_KEY, status=401))
+    shown = credential if len(credential) <= 12 else f"{credential[:8]}{'*' * (len(credential) - 12)}{credential[-4:]}"
+    return error_answer(AuthenticationFailed(_WRONG_KEY.format(shown)))
+
+
+def standard_headers() -> Headers:
+    """What each answer has, but for the request's identifier."""
+    return _STANDARD
+
+
+def headers(exchange: Exchange) -> Headers:
+    """What each answer has."""
+    return [*_STANDARD, (b"x-request-id", b"req_%032x" % exchange.number)]
+
+
+def status(exchange: Exchange) -> Answer:
     """The error with the status asked for. A status below 300 or without a body by definition has none."""
+    behaviour = exchange.behaviour
     kind, code, message = _fields(behaviour.status, behaviour)
     body = b"" if behaviour.status in (204, 304) else orjson.dumps(error_body(message, kind, code=code))
     return Answer(body, status=behaviour.status, headers=retry_headers(behaviour))
 
 
-def error_in_200_answer(behaviour: Behaviour, stream: bool) -> Answer:
-    """An error with status 200, as OpenRouter reports that a provider behind it failed (TRANSLATION §10)."""
+def error_in_200(exchange: Exchange) -> Answer:
+    """An error with status 200, as OpenRouter reports that a provider behind it failed."""
+    behaviour = exchange.behaviour
     error = {
         "message": behaviour.message or "Provider returned error",
         "code": int(behaviour.error_code) if behaviour.error_code.isdigit() else 502,
         "metadata": {"provider_name": "Simulator", "raw": "error"},
     }
-    if not stream:
+    if not exchange.json.get("stream"):
         return json_answer({"error": error})
     chunk = {
         "id": "gen-simulator",
