@@ -132,10 +132,15 @@ class Gateway:
         headers = self.head(ctx, answer)
         if answer.body is not None:
             await reply.whole(ctx.status, headers, answer.body)
-        elif answer.rewriter is not None:
-            await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
-        else:
-            await self.relay_bytes(answer.response, headers, reply)
+            return
+        try:
+            if answer.rewriter is not None:
+                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+            else:
+                await self.relay_bytes(answer.response, headers, reply)
+        except BaseException:  # also before the first piece and after the last: the upstream may go on without us
+            answer.response.close()
+            raise
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
@@ -169,7 +174,7 @@ class Gateway:
         """3. May they: the models of the key. A request that names no model needs access to all."""
         principal = ctx.principal
         if principal is not None and not principal.may_use(ctx.model or "*"):
-            what = f"model `{ctx.model}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
+            what = f"model `{ctx.model[:256]}`" if ctx.model else f"endpoint {ctx.endpoint.name}"
             raise PermissionDenied(
                 f"This key may not use the {what}.", code="model_not_allowed", param="model" if ctx.model else None
             )
@@ -181,7 +186,7 @@ class Gateway:
         route = self.router.route(ctx.model)
         if route is None:
             raise NotFound(
-                f"The model `{ctx.model}` does not exist or you do not have access to it.",
+                f"The model `{ctx.model[:256]}` does not exist or you do not have access to it.",
                 code="model_not_found",
                 param="model",
             )

@@ -161,6 +161,7 @@ class Directory:
     @contextmanager
     def _lock(self) -> Iterator[bool]:
         """Whether the directory is locked; not when a process stands still with the lock: then nothing is folded."""
+        self._run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)  # something may have cleaned /tmp
         fd = os.open(self._run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             yield _flock(fd, LOCK_WAIT_S)

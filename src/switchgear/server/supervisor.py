@@ -28,11 +28,11 @@ from switchgear.server.worker import Worker
 _HEADER_READ_TIMEOUT_MS = 30_000
 
 
-def load_app(config: Config, path: Path | None, run_dir: Path) -> App:
+def load_app(config: Config, path: Path | None, run_dir: Path, parent: int) -> App:
     """The ASGI application, in a worker process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the worker's loop has its own handler
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    return App(Worker(config, path, run_dir, f"{os.getpid()}"))
+    return App(Worker(config, path, run_dir, f"{os.getpid()}", parent))
 
 
 class Supervisor(MPServer):
@@ -62,7 +62,7 @@ class Supervisor(MPServer):
         self._drain_grace_s = float(server.drain.grace)
         self._main_pid = os.getpid()
         self._signals = 0
-        self._loader = partial(load_app, config, path, run_dir)
+        self._loader = partial(load_app, config, path, run_dir, self._main_pid)
 
     def serve(self) -> None:  # type: ignore[override]  # the target is ours
         """Serve until told to stop."""

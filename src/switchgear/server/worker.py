@@ -8,6 +8,7 @@ that are gone are closed when the last request that could use them has ended.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -37,10 +38,11 @@ log = logs.get(__name__)
 
 class Worker:
     """config: the validated configuration. path: the file it came from, watched for changes. run_dir: metrics of all
-    workers."""
+    workers. parent: process id of the supervisor, to end with; 0 for none."""
 
-    def __init__(self, config: Config, path: Path | None, run_dir: Path, worker_id: str):
+    def __init__(self, config: Config, path: Path | None, run_dir: Path, worker_id: str, parent: int = 0):
         require()
+        self._parent = parent
         self.config = config
         self.path = path
         self.started = False
@@ -57,7 +59,10 @@ class Worker:
         self._watcher: ConfigWatcher | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._observe_at = 0.0
-        self._broken: set[str] = set()  # targets whose gauge is not zero
+        # What has a gauge that is not zero, so that it goes to zero when a reload takes the thing itself away.
+        self._broken: set[str] = set()  # targets
+        self._pooled: set[str] = set()  # providers
+        self._credentials: set[tuple[str, str]] = set()  # (provider, credential)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -163,28 +168,57 @@ class Worker:
         self.metrics.sweep(now, interval_s=SWEEP_S, in_flight=len(self.inflight))
         if now >= self._observe_at:
             self._observe_at = now + OBSERVE_S
-            self._observe(now)
+            self._observe_pools(now)
+            self._observe_breakers(now)
+            self._outlive_nobody()
         for upstream in self.upstreams.values():
             upstream.transport.sweep(now)
         if self._retiring:
             self._retire(now)
 
-    def _observe(self, now: float) -> None:
-        """Gauges of what is not counted as it happens."""
-        for name, upstream in self.upstreams.items():
-            pool = upstream.transport
-            self.metrics.connections(name, busy=pool.busy, idle=pool.idle, waiting=pool.waiters)
-            for credential in upstream.credentials.snapshot(now):
-                self.metrics.credential(name, credential["name"], credential["state"])
-        if self._router is not None:
-            for route in self._router.routes()[:1000]:
-                for target in route.snapshot(now)["targets"]:
-                    if target["failures"]:
-                        self.metrics.breaker(target["name"], target["breaker"] != "closed")
-                        self._broken.add(target["name"])
-                    elif target["name"] in self._broken:
-                        self._broken.discard(target["name"])
-                        self.metrics.breaker(target["name"], False)
+    def _observe_pools(self, now: float) -> None:
+        """Gauges of connections and credentials, which are not counted as they happen. A pool that a reload replaced
+        counts until it is closed."""
+        pools: dict[str, list[Upstream]] = {name: [upstream] for name, upstream in self.upstreams.items()}
+        for _, gone, _, _ in self._retiring:
+            for upstream in gone:
+                pools.setdefault(upstream.name, []).append(upstream)
+        for name in self._pooled | pools.keys():
+            transports = [upstream.transport for upstream in pools.get(name, ())]
+            self.metrics.connections(
+                name,
+                busy=sum(pool.busy for pool in transports),
+                idle=sum(pool.idle for pool in transports),
+                waiting=sum(pool.waiters for pool in transports),
+            )
+        self._pooled = set(pools)
+        states = {
+            (name, credential["name"]): credential["state"]
+            for name, upstream in self.upstreams.items()
+            for credential in upstream.credentials.snapshot(now)
+        }
+        for provider, credential in self._credentials | states.keys():
+            self.metrics.credential(provider, credential, states.get((provider, credential), ""))
+        self._credentials = set(states)
+
+    def _observe_breakers(self, now: float) -> None:
+        """Gauges of breakers, of targets with failures only: there may be thousands of others."""
+        failing = {}
+        for route in self._router.routes()[:1000] if self._router is not None else ():
+            for target in route.snapshot(now)["targets"]:
+                if target["failures"]:
+                    failing[target["name"]] = target["breaker"] != "closed"
+        for name in self._broken | failing.keys():
+            self.metrics.breaker(name, failing.get(name, False))
+        self._broken = set(failing)
+
+    def _outlive_nobody(self) -> None:
+        """Stop when the supervisor was killed: nobody would restart, reload or stop this worker any more, and it
+        would share its port with the next gateway's."""
+        if self._parent and os.getppid() != self._parent:
+            self._parent = 0
+            log.error("the supervisor is gone, this worker stops")
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _retire(self, now: float) -> None:
         oldest = self.inflight.oldest()

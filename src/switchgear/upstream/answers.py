@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import zlib
+from typing import Annotated
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 from msgspec.json import encode as json_string
 
@@ -20,6 +21,7 @@ from switchgear.wire import errors as wire
 ERROR_BODY_MAX = 256 * 1024
 GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that its usage can be read
 INFLATED_MAX = 64 * 1024 * 1024
+OPENING_MAX = 2 * 1024 * 1024  # of a stream before its first event with data: comments, held back until then
 
 # Not for the client: ours to set, or about the hop behind us.
 OWN_HEADERS = frozenset(
@@ -158,7 +160,7 @@ async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
     Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
     Raises `UpstreamRejected`, `UpstreamProtocolError`, `UpstreamTimeout`.
     """
-    parts = []
+    parts, size = [], 0
     while True:
         chunk = await response.read()
         try:
@@ -171,6 +173,12 @@ async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
             return parts[0] if len(parts) == 1 else b"".join(parts)
         if not chunk:
             raise UpstreamProtocolError("The upstream's stream ended before its first event.")
+        size += len(parts[-1])  # not of an event that is still coming: it may be large
+        if size > OPENING_MAX:
+            raise UpstreamProtocolError("The upstream's stream goes on and on without an event.")
+
+
+Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what is beyond is no number of tokens
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
@@ -180,18 +188,18 @@ def client_name(ctx: RequestContext, model: str) -> bytes | None:
 
 
 class _Details(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
 
 
 class _UsageWire(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    total_tokens: Tokens | None = None
+    prompt_cache_hit_tokens: Tokens | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
     input_tokens_details: _Details | None = None

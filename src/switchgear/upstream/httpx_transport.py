@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
@@ -56,6 +56,7 @@ class HttpxPool:
         self.busy = 0
         self.idle = 0  # httpx does not tell
         self.waiters = 0
+        self._ending: asyncio.Task[None] | None = None
         self._client = httpx.AsyncClient(
             verify=context if context is not None else True,
             proxy=proxy,
@@ -80,10 +81,25 @@ class HttpxPool:
         head_request: bool = False,
     ) -> HttpxResponse:
         """Send one request; see `Pool.send`. The head is taken apart again: httpx writes its own."""
-        import httpx
-
         if self._closed:
             raise Overloaded("This connection pool is closed.", retry_after_s=1)
+        request = self._request(head, body, connect_s)
+        clock = _Clock(first_byte_s, idle_s, deadline)
+        self.busy += 1
+        try:
+            raw = await self._sent(request, clock, connect_s)
+        except BaseException:
+            self._done()
+            raise
+        response = HttpxResponse(raw, clock, self._done)
+        if gather_bytes and not response.event_stream and response.content_length <= gather_bytes:
+            await response.gather(gather_bytes)
+        return response
+
+    def _request(self, head: bytes, body: bytes | AsyncIterator[bytes], connect_s: float) -> httpx.Request:
+        """The request as httpx wants it."""
+        import httpx
+
         line, *lines = head.decode("latin-1").split("\r\n")
         method, target, _ = line.split(" ")
         pairs = [pair.split(": ", 1) for pair in lines if pair]
@@ -101,28 +117,40 @@ class HttpxPool:
             length = next(value for name, value in pairs if name.lower() == "content-length")
             request.headers["content-length"] = length
             request.headers.pop("transfer-encoding", None)
-        clock = _Clock(first_byte_s, idle_s, deadline)
+        return request
+
+    async def _sent(self, request: httpx.Request, clock: _Clock, connect_s: float) -> httpx.Response:
+        import httpx
+
         async with clock.limit("first_token"):
             try:
-                raw = await self._client.send(request, stream=True)
+                return await self._client.send(request, stream=True)
             except httpx.HTTPError as exc:
                 raise _mapped(exc, connect_s) from exc
-        response = HttpxResponse(raw, clock)
-        if gather_bytes and not response.event_stream and response.content_length <= gather_bytes:
-            await response.gather(gather_bytes)
-        return response
+
+    def _done(self) -> None:
+        """A request has ended."""
+        self.busy -= 1
+        if self._closed and self.busy == 0:
+            self._end()
+
+    def _end(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._client.aclose())
 
     def sweep(self, now: float) -> None:
         """Nothing to do: httpx keeps its own time."""
 
     def close(self) -> None:
-        """No new request; those in flight finish."""
+        """No new request; those in flight finish, then the connections are closed."""
         self._closed = True
+        if self.busy == 0:
+            self._end()
 
     def abort(self) -> None:
         """Close the client."""
         self._closed = True
-        self._closing = asyncio.get_running_loop().create_task(self._client.aclose())
+        self._end()
 
 
 class _Clock:
@@ -157,9 +185,11 @@ class _Limit:
 
 
 class HttpxResponse:
-    """An answer; same meaning as `hotpath._client.Response`."""
+    """An answer; same meaning as `hotpath._client.Response`. done: called once, when it has ended or was closed."""
 
-    def __init__(self, raw: httpx.Response, clock: _Clock):
+    def __init__(self, raw: httpx.Response, clock: _Clock, done: Callable[[], None]):
+        self._done = done
+        self._held = b""  # read, but not yet given out
         self._raw = raw
         self._clock = clock
         self._chunks = raw.aiter_raw()
@@ -181,6 +211,9 @@ class HttpxResponse:
         """The next bytes of the body, b"" at its end."""
         import httpx
 
+        if self._held:
+            held, self._held = self._held, b""
+            return held
         if self._ended:
             return b""
         async with self._clock.limit("first_token" if self._first else "idle"):
@@ -191,12 +224,14 @@ class HttpxResponse:
         self._first = False
         if not chunk:
             self._ended = True
+            self._done()
             await self._raw.aclose()
         return chunk
 
     def read_nowait(self) -> bytes | None:
-        """b"" at the end, else None: httpx has no read that does not wait."""
-        return b"" if self._ended else None
+        """What is held, b"" at the end, else None: httpx has no read that does not wait."""
+        held, self._held = self._held, b""
+        return held or (b"" if self._ended else None)
 
     async def read_all(self, limit_bytes: int) -> bytes:
         """The rest of the body. Raises `UpstreamProtocolError` beyond `limit_bytes`."""
@@ -209,9 +244,18 @@ class HttpxResponse:
         return b"".join(parts)
 
     async def gather(self, limit_bytes: int) -> None:
-        """Read the whole body into `body`."""
+        """Read the whole body into `body`; one that turns out to be larger is left to `read`."""
+        parts: list[bytes] = []
+        size = 0
         try:
-            self.body = await self.read_all(limit_bytes)
+            while size <= limit_bytes:
+                chunk = await self.read()
+                if not chunk:
+                    self.body = b"".join(parts)
+                    return
+                parts.append(chunk)
+                size += len(chunk)
+            self._held = b"".join(parts)
         except BaseException:
             self.close()
             raise
@@ -220,6 +264,7 @@ class HttpxResponse:
         """Give the connection back or close it."""
         if not self._ended:
             self._ended = True
+            self._done()
             self._closing = asyncio.get_running_loop().create_task(self._raw.aclose())
 
 

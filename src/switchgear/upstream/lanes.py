@@ -12,6 +12,7 @@ from msgspec.json import encode as json_string
 from switchgear.hotpath._client import Pool
 from switchgear.hotpath._unary import FastPath, Hop, Lane
 from switchgear.routing.retry import Outcome
+from switchgear.routing.router import MAX_NAME_CHARS
 from switchgear.upstream import answers
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Lanes:
     def learn(self, ctx: RequestContext, route: Route) -> None:
         """After a request that went well: the next of its kind may take the compiled path."""
         endpoint = ctx.endpoint
-        if endpoint.fast and not ctx.stream and ctx.model and not self.fast.knows(endpoint.name, ctx.model):
+        if not 0 < len(ctx.model) <= MAX_NAME_CHARS:  # lanes are bounded in number, and so in size
+            return
+        if endpoint.fast and not ctx.stream and not self.fast.knows(endpoint.name, ctx.model):
             hops = [hop for target in route.targets if (hop := self._hop(ctx, target)) is not None]
             if len(hops) == len(route):
                 lane = Lane(route, hops, json_string(ctx.model), "messages" in endpoint.required)
