@@ -139,7 +139,8 @@ class Provider(Section, frozen=True):
     transport: `native` (the compiled client) or `httpx` (slower; proxies, SOCKS, HTTP/2). proxy: for `httpx`.
     responses: whether it has a Responses API of its own (`native`), gets chat in its place (`translated`), or is asked
     everything through it (`always`); by default as its type has it. headers: sent with every request.
-    repair: put right what this type is known to mis-send and mis-take (docs/providers.md), where the bytes of client and
+    repair: put right what this type is known to mis-send and mis-take (docs/providers.md), where the bytes of client
+    and
     provider would otherwise pass as they are.
     forward_headers: client headers passed on besides the built-in list.
     """
