@@ -194,6 +194,7 @@ def special(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 "base_url": upstream.origin + base,
                 "credentials": ["sk-upstream-00000000"],
                 "repair": True,
+                **({"responses": "translated"} if kind == "openrouter" else {}),
             }
             for kind, base in kinds.items()
         }

@@ -15,6 +15,7 @@ from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
+from switchgear.upstream.native import foreign
 from switchgear.upstream.passages import equip
 from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
 
@@ -178,7 +179,7 @@ async def attempt(
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
-    if passage is None and ctx.peeked is not None and ctx.peeked.signed:
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed and foreign(ctx.body):
         passage = upstream.histories.get(ctx.endpoint.name)
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)

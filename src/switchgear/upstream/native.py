@@ -42,6 +42,11 @@ _usage = msgspec.json.Decoder(UsageMetadata)
 _encode = msgspec.json.Encoder().encode
 
 
+def foreign(body: object) -> bool:
+    """Whether a body carries reasoning that is marked as another vendor's, which only a translation leaves out."""
+    return isinstance(body, bytes) and FOREIGN in body
+
+
 class NativeAnthropic:
     """An Anthropic client at Anthropic."""
 
