@@ -36,6 +36,7 @@ lint: build $(VENV)/.develop ## ruff, mypy --strict, import layers
 	$(BIN)/lint-imports
 
 bench: build $(VENV)/.develop ## benchmarks side by side with nginx, held against benchmarks/budgets.toml
+	@mkdir -p results
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=results/micro.json -q
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
 	$(BIN)/python benchmarks/gate.py
@@ -47,8 +48,7 @@ fuzz: build $(VENV)/.develop ## the fuzzers of the compiled modules, a minute ea
 	for target in sse peek http1; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
 
 lock: $(VENV)/.develop ## resolve the requirements again
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements/runtime.lock requirements/runtime.in
-	$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements/develop.lock requirements/develop.in
+	for set in runtime develop; do $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/$$set.in -o requirements/$$set.lock || exit 1; done
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist results src/switchgear/hotpath/*.so src/*.egg-info
