@@ -143,7 +143,7 @@ cdef class FastPath:
             return None
         principal = known[1]
         allowed = principal.models
-        if allowed is not None and model not in allowed:
+        if allowed is not None and model not in allowed and not principal.may_use(model):
             return None
         if not lane.route.quiet:  # a target failed lately: who is tried next is the gateway's affair
             return None
