@@ -39,7 +39,7 @@ bench: build $(VENV)/.develop ## benchmarks side by side with nginx, held agains
 	@mkdir -p results
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=results/micro.json -q
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
-	$(BIN)/python benchmarks/gate.py
+	$(BIN)/python benchmarks/gate.py $(GATE)
 
 loadtest: build $(VENV)/.develop ## Locust, headless: steady, burst, streaming, failover
 	for scenario in steady burst streaming failover; do $(BIN)/python loadtests/run.py $$scenario || exit 1; done
