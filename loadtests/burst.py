@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from common import GatewayUser
 from locust import LoadTestShape, between, task
+
+from common import GatewayUser
 
 QUIET_S = 4
 BURST_S = 4

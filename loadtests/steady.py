@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from common import GatewayUser
 from locust import constant_throughput, task
+
+from common import GatewayUser
 
 
 class SteadyUser(GatewayUser):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from common import GatewayUser
 from locust import between, task
+
+from common import GatewayUser
 
 
 class StreamUser(GatewayUser):
