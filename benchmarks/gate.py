@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.machine import reference_loops
@@ -146,7 +147,7 @@ def main(overhead: Path, micro: Path, budgets: Path) -> None:
     for heading in ("budget", "limit", "measured", "verdict", "detail"):
         table.add_column(heading, overflow="fold")
     for one in judged:
-        table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", one.detail)
+        table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", escape(one.detail))
     Console().print(table, highlight=False)
     unjudged = [one.name for one in judged if one.verdict == "not judged"]
     if unjudged:
