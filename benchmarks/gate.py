@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.machine import reference_loops
+from harness.report import console
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
 GATEWAY = "switchgear"
@@ -148,7 +148,7 @@ def main(overhead: Path, micro: Path, budgets: Path) -> None:
         table.add_column(heading, overflow="fold")
     for one in judged:
         table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", escape(one.detail))
-    Console().print(table, highlight=False)
+    console().print(table, highlight=False)
     unjudged = [one.name for one in judged if one.verdict == "not judged"]
     if unjudged:
         click.echo(f"not judged: {', '.join(unjudged)}")
