@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness.machine import reference_loops
+from harness.report import console
 
 BUDGETS = Path(__file__).with_name("budgets.toml")
 GATEWAY = "switchgear"
@@ -156,8 +157,8 @@ def main(overhead: Path, micro: Path, budgets: Path, regressions: float | None) 
     for heading in ("budget", "limit", "measured", "verdict", "detail"):
         table.add_column(heading, overflow="fold")
     for one in judged:
-        table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", one.detail)
-    Console().print(table, highlight=False)
+        table.add_row(one.name, one.limit, one.measured, f"[{STYLE[one.verdict]}]{one.verdict}[/]", escape(one.detail))
+    console().print(table, highlight=False)
     unjudged = [one.name for one in judged if one.verdict == "not judged"]
     if unjudged:
         click.echo(f"not judged: {', '.join(unjudged)}")

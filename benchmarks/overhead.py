@@ -187,7 +187,7 @@ def main(
     results |= {"scenarios": run.results, "load_commands": run.client.commands}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1))
-    report.show(results, Console())
+    report.show(results, report.console())
     click.echo(f"written to {output}", err=True)
 
 

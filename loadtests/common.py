@@ -42,10 +42,8 @@ class GatewayUser(FastHttpUser):
         return {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", **more}
 
     def _post(self, path: str, body: dict[str, Any], name: str, **options: Any) -> Any:
-        return self.client.post(
-            path, data=json.dumps(body), headers=options.pop("headers", None) or self.headers(), name=name,
-            catch_response=True, **options,
-        )  # fmt: skip  # the options belong on one line
+        headers = options.pop("headers", None) or self.headers()
+        return self.client.post(path, data=json.dumps(body), headers=headers, name=name, catch_response=True, **options)
 
     def chat(self, model: str = MODEL, name: str = "chat") -> None:
         """One completion in one piece."""

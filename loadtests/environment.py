@@ -27,13 +27,13 @@ def config(port: int, simulator: str, folder: Path) -> dict[str, object]:
         return {"type": "openai", "base_url": f"{simulator}/v1", "credentials": [{"value": credential, "name": "load"}]}
 
     def model(upstream: str) -> dict[str, object]:
+        tiers = enumerate(("first", "second"))
         return {
-            "targets": [{"provider": name, "model": upstream, "tier": tier} for tier, name in enumerate(("first",
-            "second"))],
+            "targets": [{"provider": name, "model": upstream, "tier": tier} for tier, name in tiers],
             "timeouts": {"connect": "2s", "first_token": "2s", "idle": "10s", "total": "30s"},
             "retries": {"attempts": 3, "budget": "10s", "backoff": "20ms"},
             "breaker": {"failures": 5, "open": "1s", "max_open": "2s"},
-        }  # fmt: skip  # a table
+        }
 
     return {
         "server": {"host": "127.0.0.1", "port": port},

@@ -26,12 +26,11 @@ PHASES: tuple[tuple[str, dict[str, Any] | None], ...] = (
     ("500 from every request", {"fault": {"status": 500}}),
     ("all well", None),
     ("429 with Retry-After", {"fault": {"status": 429, "retry-after": "1"}}),
-    ("connections reset before the answer, every other one", {"fault": {"reset-before-headers": True}, "probability":
-    0.5}),
-    ("connections reset after the headers", {"fault": {"reset-after-headers": True}}),
+    ("resets before the answer, every other one", {"fault": {"reset-before-headers": True}, "probability": 0.5}),
+    ("resets after the headers", {"fault": {"reset-after-headers": True}}),
     ("503 from a third", {"fault": {"status": 503}, "probability": 0.33}),
     ("no answer at all, one in twenty", {"fault": {"stall-before-headers": True}, "probability": 0.05}),
-)  # fmt: skip  # a table
+)
 
 
 def put_faults(rules: list[dict[str, Any]]) -> None:

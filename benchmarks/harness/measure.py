@@ -158,7 +158,7 @@ def _notes(scenario: Scenario, entry: Entry, plan: Plan) -> list[str]:
             notes.add("a process of the server ended while it was measured: CPU is incomplete")
         busy = [core / window for core in sample["cores_busy_s"]]
         if measured and plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
-            notes.add("load generator and upstream at their limit: the rate is theirs, CPU per answer stands")
+            notes.add("the load generator's core was full: rate and latency are its own, CPU per answer stands")
         if measured and plan.server_core is not None and busy[plan.server_core] - used / window > DISTURBED:
             notes.add("other work ran on the server's core")
         if scenario.mode == "stream" and scenario.timing:

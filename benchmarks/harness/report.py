@@ -68,10 +68,16 @@ def table(scenario: Scenario, servers: dict[str, Any]) -> Table:
     return built
 
 
-def show(results: dict[str, Any], console: Console) -> None:
+def console() -> Console:
+    """For tables: as wide as the terminal; wide enough for all columns in a log file."""
+    wide = Console()
+    return wide if wide.is_terminal else Console(width=max(wide.width, 160))
+
+
+def show(results: dict[str, Any], out: Console) -> None:
     """All scenarios measured, with their notes."""
     machine = results["machine"]
-    console.print(
+    out.print(
         f"{machine['cpu']}, {machine['cores']} cores, kernel {machine['kernel']}, Python {machine['python']}, "
         f"{machine['nginx'] or 'no nginx'}; {results['date']}",
         highlight=False,
@@ -80,7 +86,7 @@ def show(results: dict[str, Any], console: Console) -> None:
         servers = results["scenarios"].get(scenario.name)
         if not servers:
             continue
-        console.print(table(scenario, servers))
+        out.print(table(scenario, servers))
         for name, figures in servers.items():
             for note in figures["notes"]:
-                console.print(f"  {name}: {note}", highlight=False)
+                out.print(f"  {name}: {note}", highlight=False)

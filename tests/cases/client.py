@@ -29,9 +29,9 @@ class Answer(NamedTuple):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The OpenAI envelope's content; the envelope has nothing else."""
+        """The envelope's content: OpenAI's has nothing else, Anthropic's says that it is an error and whose."""
         value = self.json
-        assert list(value) == ["error"]
+        assert list(value) in (["error"], ["type", "error", "request_id"])
         error: dict[str, Any] = value["error"]
         return error
 

@@ -1,7 +1,5 @@
 """The command line as a process and in process."""
 
-
-
 from __future__ import annotations
 
 import subprocess

@@ -29,8 +29,7 @@ ANSWERS = {
     "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
     + LINE
     + b"content-length: 2\r\n\r\nok",
-    "hops": LINE
-    + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\n"
+    "hops": LINE + b"Connection: keep-alive, X-Hop\r\nkeep-alive: timeout=5\r\nx-hop: 1\r\nproxy-status: x\r\nte: x\r\n"
     b"trailer: y\r\nupgrade: h2c\r\ncontent-length: 0\r\nx-kept: 1\r\n\r\n",
     "event stream": LINE + b"content-type: Text/Event-Stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
     b"9\r\ndata: a\n\n\r\n0\r\n\r\n",

@@ -142,9 +142,7 @@ def test_no_targets() -> None:
     assert (len(table), table.pick(0.0, 0.5), table.available(0.0), table.wait(0.0)) == (0, -1, 0, inf)
 
 
-@pytest.mark.parametrize(
-    ("tiers", "weights"), [([0], []), ([0], [-1.0]), ([0], [nan]), ([0], [inf]), ([0, 1], [1.0])]
-)
+@pytest.mark.parametrize(("tiers", "weights"), [([0], []), ([0], [-1.0]), ([0], [nan]), ([0], [inf]), ([0, 1], [1.0])])
 def test_wrong_tables_are_refused(tiers: list[int], weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         TargetTable(tiers, weights)

@@ -118,9 +118,7 @@ def peek_request(body: bytes, max_depth: int = 512) -> dict[str, Any]:
         "user_end": span("user")[1],
         "end": len(body.rstrip(b" \t\r\n")) - 1,
         "empty": not value,
-        "signed": any(
-            found[2] and found[1] in _SIGNED for found in _STRINGS.finditer(text)
-        ),
+        "signed": any(found[2] and found[1] in _SIGNED for found in _STRINGS.finditer(text)),
     }
 
 

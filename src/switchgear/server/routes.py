@@ -36,9 +36,7 @@ EXACT: dict[str, dict[str, Endpoint]] = {
         "POST": Endpoint("responses.input_tokens", "/responses/input_tokens", wire="responses", task="count")
     },
     "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact")},
-    "/v1/embeddings": {
-        "POST": Endpoint("embeddings", "/embeddings", fast=True, wire="chat", task="embeddings")
-    },
+    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", fast=True, wire="chat", task="embeddings")},
     "/v1/messages": {"POST": MESSAGES},
     "/v1/messages/count_tokens": {"POST": COUNT_TOKENS},
     # A client whose base URL ends in /v1 although its SDK adds that itself (TRANSLATION §18).
