@@ -45,7 +45,7 @@ loadtest: build $(VENV)/.develop ## Locust, headless: steady, burst, streaming, 
 	for scenario in steady burst streaming failover; do $(BIN)/python loadtests/run.py $$scenario || exit 1; done
 
 fuzz: build $(VENV)/.develop ## the fuzzers of the compiled modules, a minute each
-	for target in sse peek http1; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
+	for target in sse peek http1 translate; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
 
 lock: $(VENV)/.develop ## resolve the requirements again
 	for set in runtime develop; do $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/$$set.in -o requirements/$$set.lock || exit 1; done
