@@ -217,11 +217,7 @@ class App:
         """Tell the client what went wrong, where somebody still listens. Raises what is not ours to handle."""
         if isinstance(error, GatewayError):
             try:
-                if (
-                    exchange.reading
-                    and not reply.started
-                    and not any(name == b"expect" for name, _ in scope["headers"])
-                ):
+                if exchange.reading and not reply.started and bodies.worth_discarding(scope["headers"]):
                     await bodies.discard(exchange)
                 await self._refuse(error, reply, scope)
             except ClientDisconnected:

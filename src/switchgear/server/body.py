@@ -8,6 +8,7 @@ from typing import Any
 
 from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge
 from switchgear.hotpath._head import Exchange
+from switchgear.types import Headers
 
 DISCARD_MAX = 64 * 1024 * 1024
 
@@ -53,6 +54,15 @@ async def read_on(exchange: Exchange, message: Any, length: int, limit: int) -> 
             exchange.reading = False
             return parts[0] if len(parts) == 1 else b"".join(parts)
         message = await exchange.receive()
+
+
+def worth_discarding(headers: Headers) -> bool:
+    """Whether the rest of a refused body is likely on its way and short enough to be read: not where the client waits
+    for `100 Continue`, nor where it announced more than would be read."""
+    for name, value in headers:
+        if name == b"expect" or (name == b"content-length" and value.isdigit() and int(value[:18]) > DISCARD_MAX):
+            return False
+    return True
 
 
 async def discard(exchange: Exchange) -> None:
