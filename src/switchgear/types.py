@@ -60,6 +60,7 @@ class Principal(Struct, frozen=True):
     """Who asks. `name` is what logs and metrics show; `models` None means every model.
 
     kind: `key` (virtual key), `jwt`, or `anonymous` under `auth: none`. prefix: the key's first characters, for logs.
+    organization, project, user: ids of who it belongs to, "" for nobody.
     """
 
     name: str
@@ -67,6 +68,9 @@ class Principal(Struct, frozen=True):
     models: frozenset[str] | None = None
     patterns: tuple[str, ...] = ()
     prefix: str = ""
+    organization: str = ""
+    project: str = ""
+    user: str = ""
 
     def may_use(self, model: str) -> bool:
         """Whether `model` (the name clients use) is allowed; patterns end in `*`."""
@@ -76,13 +80,23 @@ class Principal(Struct, frozen=True):
 
 
 class Usage(Struct):
-    """Tokens by class, as the upstream counted them; `estimated` when we did."""
+    """Tokens by class, as the upstream counted them; `estimated` when we did.
+
+    input_tokens and output_tokens are the whole of their side: the others are parts of them (cached, cache write and
+    input audio of the input; reasoning and output audio of the output; cached audio of the cached).
+    images: how many were made. service_tier: what the upstream says it served the request as, "" for the usual one.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    cached_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    images: int = 0
+    service_tier: Literal["", "batch", "priority"] = ""
     estimated: bool = False
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from switchgear.config.load import load, load_with_warnings, loads
 from switchgear.config.schema import Auth, Credential
+from switchgear.config.schema_prices import Price, PriceTier
 from switchgear.config.values import Duration, Secret
 from switchgear.errors import ConfigError
 from switchgear.providers.registry import provider_types
@@ -54,8 +55,12 @@ def test_the_documented_file_loads() -> None:
 def test_the_file_with_limits_prices_and_ledger_loads() -> None:
     loaded = load_with_warnings(HERE / "limits.yaml", provider_types(), environment=ENVIRONMENT)
     assert loaded.config.keys[0].project == "search"
-    assert loaded.config.organizations[0]["budget"]["thresholds"] == [0.5, 0.8, 1.0]
-    assert loaded.config.prices["openai/gpt-4.1"]["tiers"] == [{"above": 200000, "input": 4.0, "output": 12.0}]
+    budget = loaded.config.organizations[0].budget
+    assert budget is not None
+    assert budget.thresholds == [0.5, 0.8, 1.0]
+    price = loaded.config.prices["openai/gpt-4.1"]
+    assert isinstance(price, Price)
+    assert price.tiers == [PriceTier(above=200000, input=4.0, output=12.0)]
     unenforced = {warning.key for warning in loaded.warnings}
     assert unenforced >= {"organizations", "projects", "users", "limits", "prices", "unknown_price", "ledger"}
 

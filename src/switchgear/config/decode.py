@@ -20,7 +20,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from switchgear.config.document import Node, Path
-from switchgear.config.schema import Section
+from switchgear.config.section import Section
 from switchgear.config.suggest import closest, did_you_mean
 from switchgear.config.values import Duration, Secret, Size
 
@@ -70,11 +70,7 @@ class Decoder:
         if node.value is None and types.NoneType in options:
             return None
         options = tuple(option for option in options if option is not types.NoneType)
-        for option in options[:-1]:
-            container = get_origin(option) in (list, dict) or issubclass(option, Section)
-            if container == isinstance(node.value, list | dict):
-                return self.decode(node, option, path)
-        return self.decode(node, options[-1], path)
+        return self.decode(node, next((option for option in options if _fits(option, node)), options[-1]), path)
 
     def _literal(self, node: Node, allowed: tuple[Any, ...], path: Path) -> Any:
         if isinstance(node.value, str) and node.value in allowed:
@@ -112,9 +108,9 @@ class Decoder:
                 self._unknown(key, kind, path)
                 values[key] = BROKEN
             elif not (child.value is None and fields[key].empty_is_absent):
-                values[key] = self.decode(child, fields[key].type, (*path, key))
+                values[fields[key].name] = self.decode(child, fields[key].type, (*path, key))
         for name, field in fields.items():
-            if field.required and name not in values:
+            if field.required and field.name not in values:
                 self.problem(path, f"expected the key '{name}': {describe(field.type)}")
                 values[name] = BROKEN
         return BROKEN if BROKEN in values.values() else kind(**values)
@@ -162,6 +158,7 @@ class Decoder:
 class _Field(msgspec.Struct, frozen=True):
     """empty_is_absent: a key with nothing after it (`keys:`) counts as not written, as for sections and lists."""
 
+    name: str  # of the struct's attribute, where the file calls it otherwise
     type: Any
     required: bool
     empty_is_absent: bool
@@ -174,7 +171,8 @@ def fields_of(kind: type[Section]) -> dict[str, _Field]:
     hints = get_type_hints(kind, include_extras=True)
     hidden: frozenset[str] = getattr(kind, "not_in_file", frozenset())
     return {
-        field.name: _Field(
+        field.encode_name: _Field(
+            field.name,
             hints[field.name],
             required=field.default is NODEFAULT and field.default_factory is NODEFAULT,
             empty_is_absent=_is_container(hints[field.name]),
@@ -225,6 +223,16 @@ def _unwrap(kind: Any) -> tuple[Meta | None, Any]:
 def _is_container(kind: Any) -> bool:
     _, kind = _unwrap(kind)
     return get_origin(kind) in (list, dict) or (isinstance(kind, type) and issubclass(kind, Section))
+
+
+def _fits(kind: Any, node: Node) -> bool:
+    """Whether a node has the shape of a type: list, mapping or plain value."""
+    origin = get_origin(kind)
+    if origin in (list, dict):
+        return isinstance(node.value, origin)
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return isinstance(node.value, dict)
+    return not isinstance(node.value, list | dict)
 
 
 def _whole(values: list[Any]) -> Any:

@@ -9,32 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
-from switchgear.config.urls import without_userinfo
+from switchgear.config.schema_limits import Budget, Limit, Organization, Project, ScopedLimit, User
+from switchgear.config.schema_prices import Ledger, Price, UnknownPrice
+from switchgear.config.section import Section
 from switchgear.config.values import Duration, Secret, Size
 
 Positive = Annotated[int, Meta(ge=1)]
 Weight = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping in the file. `shorthand` names the field that a plain value in the mapping's place sets."""
-
-    shorthand: ClassVar[str | None] = None
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)
-        return f"{type(self).__name__}({shown})"
-
-
-def _shown(name: str, value: Any) -> str:
-    if name in ("url", "base_url", "jwks_url", "proxy") and isinstance(value, str):
-        return repr(without_userinfo(value))
-    if name == "headers" and isinstance(value, dict):
-        return repr(dict.fromkeys(value, "***"))
-    return repr(value)
 
 
 class Tls(Section, frozen=True):
@@ -85,23 +69,6 @@ class State(Section, frozen=True):
 
 class Database(Section, frozen=True):
     url: str = "sqlite:///switchgear.db"
-
-
-class Limit(Section, frozen=True):
-    """A limit as DESIGN §5 has it. Read and checked; enforced by a later release, and `check` says so."""
-
-    resource: Literal["requests", "input_tokens", "output_tokens", "tokens", "concurrent", "cost"]
-    capacity: Annotated[int, Meta(ge=0)]
-    window: Any = None
-    hard: bool = True
-    fail: Literal["open", "closed"] = "open"
-
-
-class Budget(Section, frozen=True):
-    usd: Annotated[float, Meta(ge=0)]
-    window: Any = "month"
-    timezone: str = "UTC"
-    thresholds: list[float] = field(default_factory=lambda: [0.5, 0.8, 1.0])
 
 
 class Credential(Section, frozen=True):
@@ -296,11 +263,11 @@ class Config(Section, frozen=True):
     default_provider: str | None = None
     defaults: Defaults = Defaults()
     logging: Logging = Logging()
-    organizations: list[Any] = field(default_factory=list)
-    projects: list[Any] = field(default_factory=list)
-    users: list[Any] = field(default_factory=list)
-    limits: list[Any] = field(default_factory=list)
-    prices: dict[str, Any] = field(default_factory=dict)
-    unknown_price: Any = None
-    ledger: Any = None
+    organizations: list[Organization] = []
+    projects: list[Project] = []
+    users: list[User] = []
+    limits: list[ScopedLimit] = []
+    prices: dict[str, Price | list[Price]] = {}
+    unknown_price: Literal["refuse"] | UnknownPrice = "refuse"
+    ledger: Ledger = Ledger()
     embedded: bool = False

@@ -309,7 +309,7 @@ def _expected_provider(name: str, config: Config) -> str:
 
 def _not_enforced(config: Config, report: Report) -> None:
     for section in _UNENFORCED:
-        if getattr(config, section):
+        if report.written((section,)):
             report.warn((section,), NOT_ENFORCED)
     if config.defaults.routing.objective is not None:
         report.warn(("defaults", "routing", "objective"), _UNUSED)

@@ -1,0 +1,68 @@
+"""Prices and the ledger.
+
+Prices are in USD per million tokens, per image or per request. A class of tokens without a price of its own costs what
+its side costs: `cached_input`, `cache_write` and `input_audio` the input price, `reasoning` and `output_audio` the
+output price.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from switchgear.config.section import Section
+from switchgear.config.values import Size
+
+Usd = Annotated[float, Meta(ge=0)]
+
+
+class Rates(Section, frozen=True):
+    """USD per million tokens of each class."""
+
+    input: Usd | None = None
+    cached_input: Usd | None = None
+    cache_write: Usd | None = None
+    output: Usd | None = None
+    reasoning: Usd | None = None
+    input_audio: Usd | None = None
+    cached_audio: Usd | None = None
+    output_audio: Usd | None = None
+
+
+class PriceTier(Rates, frozen=True, kw_only=True):
+    """Prices of the whole request once its input has more than `above` tokens; what is not given stays as below."""
+
+    above: Annotated[int, Meta(ge=1)]
+
+
+class Price(Rates, frozen=True, kw_only=True, rename={"since": "from"}):
+    """What a model costs, from a date on. request: USD per request. image: USD per generated image.
+
+    since (written `from`): the first day, as `2026-01-31` or with a time; the latest entry that has begun applies.
+    batch, priority: what those service tiers cost instead.
+    """
+
+    since: str | None = None
+    tiers: list[PriceTier] = []
+    request: Usd | None = None
+    image: Usd | None = None
+    batch: Rates | None = None
+    priority: Rates | None = None
+
+
+class UnknownPrice(Section, frozen=True):
+    """What a model without a known price is billed at, USD per million tokens; its ledger rows are flagged."""
+
+    input: Usd
+    output: Usd
+
+
+class Ledger(Section, frozen=True):
+    """The usage ledger. path: folder of the workers' journals. max_bytes: of all journals of this machine that are not
+    in the database yet. when_full: refuse requests, or drop the oldest rows and count them."""
+
+    enabled: bool = True
+    path: str = "ledger/"
+    max_bytes: Size = Size(1024 * 1024 * 1024)
+    when_full: Literal["refuse", "drop_oldest"] = "refuse"
