@@ -1,14 +1,11 @@
 """The life of a request, top to bottom. Start reading here.
 
-`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each
-is a
-method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
-on every exit. `server/` turns bytes
-into a call of `handle` and renders what it raises; it decides nothing.
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each is
+a method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
+on every exit. `server/` turns bytes into a call of `handle` and renders what it raises; it decides nothing.
 
-Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing;
-output *guard* and
-*store* in the relay; the ledger in settle.
+Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing; output
+*guard* and *store* in the relay; the ledger in settle.
 """
 
 from __future__ import annotations
@@ -77,9 +74,8 @@ class Gateway:
         """Serve one request into `reply`.
 
         Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has
-        already
-        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any
-        more.
+        already been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads
+        any more.
         """
         try:
             principal = self.authenticator.authenticate(ctx.token)
@@ -250,8 +246,8 @@ class Gateway:
             await self._linger(response)
 
     def _ending(self, ctx: RequestContext, rewriter: EventRelay) -> bytes:
-        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
-        11)."""
+        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where
+        it broke off (CASES 11)."""
         rest = rewriter.flush()
         if rewriter.done or rewriter.error is not None:
             return rest
@@ -263,8 +259,8 @@ class Gateway:
         return rest + self._stream_error(ctx, UpstreamProtocolError("The upstream's stream broke off before its end."))
 
     def _stream_error(self, ctx: RequestContext, error: UpstreamError) -> bytes:
-        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
-        §15.3)."""
+        """An error after the first byte: an event in the endpoint's dialect, and no [DONE]
+        (TRANSLATION §7.10, §15.3)."""
         ctx.error = error
         return error_event(ctx.endpoint.sse, error, ctx.request_id.decode("latin-1"))
 

@@ -198,8 +198,7 @@ class Metrics:
 
     def unary_slots(self, endpoint: str, model: str, target: str) -> tuple[object, ...]:
         """What the compiled path counts by itself: slots of requests (200), duration, attempts, input and output
-        tokens,
-        and a function for the other classes of tokens."""
+        tokens, and a function for the other classes of tokens."""
         handles = self.request_handles(endpoint, model, target)
         return (
             handles.requests(200),

@@ -182,8 +182,8 @@ Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what 
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
-    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
-    client's."""
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another
+    name than the client's."""
     return json_string(ctx.model) if ctx.model and model != ctx.model else None
 
 
@@ -211,8 +211,8 @@ _NO_DETAILS = _Details()
 
 
 def read_usage(token: bytes) -> Usage | None:
-    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none (TRANSLATION
-    §12)."""
+    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none
+    (TRANSLATION §12)."""
     try:
         usage = _decode_usage(token)
     except (DecodeError, UnicodeDecodeError):

@@ -34,8 +34,8 @@ def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
 
 
 def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
-    """The request body for a target: the client's, with the target's model name and the question for usage spliced
-    in."""
+    """The request body for a target: the client's, with the target's model name and the question
+    for usage spliced in."""
     body = ctx.body
     renamed = model != ctx.model and bool(ctx.model)
     if not isinstance(body, bytes) or not (renamed or ask_usage):
