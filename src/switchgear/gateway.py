@@ -86,7 +86,7 @@ class Gateway:
             answer = await self.failover.send(ctx, route)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -99,7 +99,7 @@ class Gateway:
             answer = await self.failover.take_over(ctx, call)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -134,9 +134,13 @@ class Gateway:
                 await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
             else:
                 await self.relay_bytes(answer.response, headers, reply)
-        except BaseException:  # also before the first piece and after the last: the upstream may go on without us
+        except BaseException as error:  # also before the first piece and after the last: the upstream may go on
             answer.response.close()
+            if ctx.error is None:  # else the upstream failed, and then the client left as well
+                ctx.error = error
             raise
+        finally:
+            self.failover.relayed(answer, ctx.error)
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from switchgear import __version__
-from switchgear.errors import ClientDisconnected, GatewayError, UpstreamRejected
+from switchgear.errors import ClientDisconnected, GatewayError, UpstreamError, UpstreamRejected
 from switchgear.observability.definitions import BY_NAME, METRICS, status_label
 from switchgear.observability.exposition import render
 from switchgear.observability.shared import OTHER, Directory, Labels, Own, add
@@ -190,7 +190,7 @@ class Metrics:
             slab.observe(handles.first(), bounds, ctx.first_byte_at - ctx.started_at)
         if ctx.usage is not None:
             self._count_tokens(handles, ctx.usage)
-        if target and ctx.status and not isinstance(ctx.error, UpstreamRejected):
+        if target and ctx.status and not isinstance(ctx.error, UpstreamError):  # `upstream_failed` has counted those
             self.attempted(target, "answered")
         if isinstance(ctx.error, ClientDisconnected | asyncio.CancelledError):
             phase = "streaming" if ctx.status else "waiting" if ctx.attempts else "admission"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from switchgear.routing.router import Route
     from switchgear.types import Headers, Usage
     from switchgear.upstream.upstream import Answered
 
@@ -35,10 +36,11 @@ class Answer:
     """An answer worth giving to the client.
 
     body: the whole of it, or None where it is to be relayed from `response`. first: what of a relayed one can go out at
-    once. rewriter: set for an event stream. headers: the client's, None where they are the upstream's.
+    once. rewriter: set for an event stream. headers: the client's, None where they are the upstream's. attempted: the
+    route and the index of its target that are still to be told how a relayed one ended (`Failover.relayed`).
     """
 
-    __slots__ = ("body", "first", "headers", "response", "rewriter")
+    __slots__ = ("attempted", "body", "first", "headers", "response", "rewriter")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class Answer:
         self.rewriter = rewriter
         self.first = first
         self.headers = headers
+        self.attempted: tuple[Route, int] | None = None
 
 
 class Local:
