@@ -133,7 +133,7 @@ class Gateway:
             if answer.rewriter is not None:
                 await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
             else:
-                await self.relay_bytes(answer.response, headers, reply)
+                await self.relay_bytes(answer.response, answer.first, headers, reply)
         except BaseException as error:  # also before the first piece and after the last: the upstream may go on
             answer.response.close()
             if ctx.error is None:  # else the upstream failed, and then the client left as well
@@ -296,15 +296,18 @@ class Gateway:
             pass
         response.close()
 
-    async def relay_bytes(self, response: Answered, headers: Headers, reply: Reply) -> None:
-        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody
-        takes it for whole."""
+    async def relay_bytes(self, response: Answered, chunk: bytes, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. chunk: its first bytes.
+
+        An error leaves it without its end: the server closes the connection, so that nobody takes it for whole.
+        """
         if response.content_length >= 0:
             headers.append((b"content-length", b"%d" % response.content_length))
         await reply.start(response.status, headers)
         try:
-            while chunk := await response.read():
+            while chunk:
                 await reply.send(chunk)
+                chunk = await response.read()
         finally:
             response.close()
         await reply.end()

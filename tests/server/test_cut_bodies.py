@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases.client import WAIT_S, at_rest, chat, until
+from tests.cases.client import WAIT_S, at_rest, chat, post, total, until
 from tests.conftest import basic_config
 from tests.support.processes import KEY, GatewayProcess, SimulatorProcess
 from tests.support.scripted import Asked, ScriptedUpstream, Told, scripted
@@ -84,3 +84,57 @@ def test_a_body_of_unknown_length(start_gateway: Start, sim: SimulatorProcess, c
     assert b"transfer-encoding: chunked" in head.lower()
     assert body == b"%X\r\n%b\r\n" % (len(SOUND), SOUND)
     wire.socket.close()
+
+
+def test_before_its_first_byte_it_is_an_error_like_any_other(start_gateway: Start, sim: SimulatorProcess) -> None:
+    """Nothing was told yet: another target may have it, and else there is an answer that says so."""
+    with scripted(lambda asked: Told([], content_type="audio/mpeg", cut=True)) as upstream:
+        config = in_front_of(upstream, sim)
+        config["models"]["saved"] = {"targets": [*config["models"]["m"]["targets"]]}
+        config["models"]["saved"]["targets"].append({"provider": "sim", "model": "m", "tier": 1})
+        gateway = start_gateway(config)
+        wanted = {"input": "x", "voice": "alloy"}
+        answer = post(gateway.origin, {"model": "m", **wanted}, SPEECH)
+        assert (answer.status, answer.error["code"]) == (502, "upstream_protocol_error")
+        saved = post(gateway.origin, {"model": "saved", **wanted}, SPEECH)
+        assert (saved.status, saved.headers["x-switchgear-target"]) == (200, "sim/m")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "events"])
+def test_a_client_that_stands_still_is_cut_off_for_good(start_gateway: Start, sim: SimulatorProcess, kind: str) -> None:
+    """When it reads on after its time was up it finds no end, and no [DONE]."""
+    event = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"%b"}}]}\n\n' % (b"x" * 60_000)
+    stream = [event] * 400  # more than all buffers on the way hold
+
+    def answer(asked: Asked) -> Told:
+        kind_of = "text/event-stream" if kind == "events" else "audio/mpeg"
+        return Told([*stream, b"data: [DONE]\n\n"], content_type=kind_of)
+
+    with scripted(answer) as upstream:
+        gateway = start_gateway(in_front_of(upstream, sim, body_timeout="1s"))
+        wire = Wire(gateway, receive_buffer=4096)
+        if kind == "events":
+            wire.ask("/v1/chat/completions", chat("m", stream=True))
+        else:
+            wire.ask(SPEECH, {"model": "m", "input": "x", "voice": "alloy"})
+        wire.read_until(b"\r\n\r\n")
+        until(lambda: total(gateway.metrics(), "switchgear_client_disconnects_total") == 1)
+        until(lambda: at_rest(gateway))
+        rest = wire.rest()
+        assert 0 < len(rest) < sum(map(len, stream))
+        assert not rest.endswith(b"0\r\n\r\n")
+        assert b"[DONE]" not in rest
+        wire.socket.close()
+
+
+def test_an_error_event_ends_a_stream_well(start_gateway: Start, sim: SimulatorProcess) -> None:
+    """What broke off was told as an event: the body itself is whole, and the connection can be used again."""
+    event = b'data: {"id":"1","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
+    with scripted(lambda asked: Told([event], content_type="text/event-stream", cut=True)) as upstream:
+        gateway = start_gateway(in_front_of(upstream, sim))
+        wire = Wire(gateway)
+        for _ in range(2):
+            wire.ask("/v1/chat/completions", chat("m", stream=True))
+            body = wire.read_until(b"\r\n0\r\n\r\n")
+            assert b'"code":"upstream_protocol_error"' in body
+        wire.socket.close()

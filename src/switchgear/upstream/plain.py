@@ -53,19 +53,22 @@ async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage:
     if response.status >= 300:
         raise await answers.rejection(response)
     if not response.event_stream:
-        return unread(ctx, response)
+        return await unread(ctx, response)
     if (response.header(b"content-encoding") or b"identity") != b"identity":
         raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
     rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
     return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
 
 
-def unread(ctx: RequestContext, response: Answered, headers: Headers | None = None) -> Answer:
-    """A good answer that is relayed as it comes: binary, or too large to be read whole. Raises
-    `UpstreamProtocolError`."""
+async def unread(ctx: RequestContext, response: Answered, headers: Headers | None = None) -> Answer:
+    """A good answer that is relayed as it comes (binary, or too large to be read whole), once its first bytes are here.
+
+    Raises `UpstreamError`.
+    """
     if ctx.endpoint.answers == "object" and not answers.is_json(response):
         raise UpstreamProtocolError(_NO_OBJECT)
-    return Answer(response, None, headers=headers)
+    first = await response.read()
+    return Answer(response, None if first else b"", first=first, headers=headers)
 
 
 def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:

@@ -93,7 +93,7 @@ class RepairedChat:
 
     async def _whole(self, ctx: RequestContext, response: Answered, model: str) -> Answer:
         if response.body is None:  # too large to be read whole
-            return unread(ctx, response, self._headers(ctx, response))
+            return await unread(ctx, response, self._headers(ctx, response))
         body = answers.plain(response, response.body)
         if answers.is_json(response):
             body = repair_reply(body, self.quirks)
