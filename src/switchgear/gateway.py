@@ -131,7 +131,7 @@ class Gateway:
             return
         try:
             if answer.rewriter is not None:
-                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+                await self.relay_events(ctx, answer, answer.rewriter, headers, reply)
             else:
                 await self.relay_bytes(answer.response, answer.first, headers, reply)
         except BaseException as error:  # also before the first piece and after the last: the upstream may go on
@@ -212,25 +212,28 @@ class Gateway:
         return headers
 
     async def relay_events(
-        self, ctx: RequestContext, response: Answered, rewriter: EventRelay, out: bytes, headers: Headers, reply: Reply
+        self, ctx: RequestContext, answer: Answer, rewriter: EventRelay, headers: Headers, reply: Reply
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
+        response, out = answer.response, answer.first
         ctx.first_byte_at = self.loop.time()
         self.metrics.stream_opened()
         try:
             await reply.start(response.status, headers)
             while True:
+                if rewriter.done or rewriter.error is not None:
+                    if out:
+                        await reply.send(_last(ctx, answer, rewriter, out))
+                    break
                 if out:
                     await reply.send(out)
-                if rewriter.done or rewriter.error is not None:
-                    break
                 chunk = response.read_nowait()
                 if chunk is None:
                     chunk = await response.read()
                 if not chunk:
                     out = self._ending(ctx, rewriter)
                     if out:
-                        await reply.send(out)
+                        await reply.send(_last(ctx, answer, rewriter, out))
                     break
                 out = rewriter.feed(chunk)
         except (UpstreamError, ValueError) as error:
@@ -239,7 +242,7 @@ class Gateway:
                 if isinstance(error, UpstreamError)
                 else UpstreamProtocolError("The upstream sent an event that is too large.")
             )
-            await reply.send(self._broken(ctx, rewriter, failure))
+            await reply.send(_last(ctx, answer, rewriter, self._broken(ctx, rewriter, failure)))
         finally:
             self.metrics.stream_closed()
             self._count_stream(ctx, rewriter)
@@ -331,6 +334,13 @@ def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
     """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
     sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
     return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
+
+
+def _last(ctx: RequestContext, answer: Answer, rewriter: EventRelay, out: bytes) -> bytes:
+    """The last events of a stream: an error among them may quote the credential (so may `response.failed`)."""
+    if answer.credential is not None and (rewriter.error is not None or ctx.endpoint.sse == "responses"):
+        return answers.scrubbed(out, answer.credential)
+    return out
 
 
 def _present(peeked: Peeked, name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.types import Headers, Usage
     from switchgear.upstream.upstream import Answered
@@ -38,9 +39,10 @@ class Answer:
     body: the whole of it, or None where it is to be relayed from `response`. first: what of a relayed one can go out at
     once. rewriter: set for an event stream. headers: the client's, None where they are the upstream's. attempted: the
     route and the index of its target that are still to be told how a relayed one ended (`Failover.relayed`).
+    credential: what it was asked with; an error event may quote it.
     """
 
-    __slots__ = ("attempted", "body", "first", "headers", "response", "rewriter")
+    __slots__ = ("attempted", "body", "credential", "first", "headers", "response", "rewriter")
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Answer:
         self.first = first
         self.headers = headers
         self.attempted: tuple[Route, int] | None = None
+        self.credential: Credential | None = None
 
 
 class Local:

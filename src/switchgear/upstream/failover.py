@@ -56,7 +56,7 @@ class Failover:
         except BaseException:
             route.report(index, Outcome.CANCELLED, now)
             raise
-        self._answered(answer, route, index, now)
+        self._answered(answer, route, index, credential)
         if upstream.credentials.troubled and credential is not None:
             upstream.credentials.succeeded(credential)
         return answer
@@ -80,7 +80,7 @@ class Failover:
         except BaseException:
             route.report(index, Outcome.CANCELLED, self.loop.time())
             raise
-        self._answered(answer, route, index, self.loop.time())
+        self._answered(answer, route, index, call.credential)
         return answer
 
     async def _again(
@@ -129,17 +129,17 @@ class Failover:
                 route.report(index, Outcome.CANCELLED, now)
                 raise
             else:
-                self._answered(answer, route, index, now)
+                self._answered(answer, route, index, credential)
                 if credential is not None:
                     upstream.credentials.succeeded(credential)
                 return answer
 
-    def _answered(self, answer: Answer, route: Route, index: int, now: float) -> None:
+    def _answered(self, answer: Answer, route: Route, index: int, credential: Credential | None) -> None:
         """A good answer that is whole is a success; of one that is relayed only its end tells (`relayed`)."""
         if answer.body is None:
-            answer.attempted = (route, index)
+            answer.attempted, answer.credential = (route, index), credential
         else:
-            route.report(index, Outcome.ANSWERED, now)
+            route.report(index, Outcome.ANSWERED, self.loop.time())
 
     def relayed(self, answer: Answer, error: BaseException | None) -> None:
         """The relay of `answer` is over. error: what ended it, None for its own end."""
