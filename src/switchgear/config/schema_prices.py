@@ -2,7 +2,7 @@
 
 Prices are in USD per million tokens, per image or per request. A class of tokens without a price of its own costs what
 its side costs: `cached_input`, `cache_write` and `input_audio` the input price, `reasoning` and `output_audio` the
-output price.
+output price; `cache_write_1h` costs what `cache_write` does, `cached_audio` what `cached_input` does.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ Usd = Annotated[float, Meta(ge=0)]
 
 
 class Rates(Section, frozen=True):
-    """USD per million tokens of each class."""
+    """USD per million tokens of each class. cache_write_1h: of a cache entry that is kept for an hour."""
 
     input: Usd | None = None
     cached_input: Usd | None = None
     cache_write: Usd | None = None
+    cache_write_1h: Usd | None = None
     output: Usd | None = None
     reasoning: Usd | None = None
     input_audio: Usd | None = None
