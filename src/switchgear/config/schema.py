@@ -256,7 +256,8 @@ class Logging(Section, frozen=True):
 class Config(Section, frozen=True):
     """The whole file.
 
-    prices: by `provider/model`, in place of the catalogue's (docs/prices.md). unknown_price: what is done with a model
+    prices: by `provider/model`, in place of the catalogue's (docs/prices.md). price_catalogue: a file that `switchgear
+    prices update` writes, in place of the catalogue that is built in. unknown_price: what is done with a model
     whose price is not known; None: refused where money is limited, else served and flagged.
     embedded: built from the environment, there is no file; not written in one.
     """
@@ -278,6 +279,7 @@ class Config(Section, frozen=True):
     users: list[User] = []
     limits: list[ScopedLimit] = []
     prices: dict[str, Price | list[Price]] = {}
+    price_catalogue: str | None = None
     unknown_price: Literal["refuse"] | UnknownPrice | None = None
     ledger: Ledger = Ledger()
     embedded: bool = False

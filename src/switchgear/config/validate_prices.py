@@ -86,7 +86,7 @@ def _price(price: Price, path: Path, report: Report) -> float | None:
     for unit in ("request", "image"):
         _usd(getattr(price, unit), (*path, unit), report)
     _tiers(price.tiers, (*path, "tiers"), report)
-    for tier in ("batch", "priority"):
+    for tier in ("batch", "priority", "flex"):
         rates = getattr(price, tier)
         if rates is not None:
             _some(rates, (*path, tier), report)
