@@ -7,7 +7,7 @@ count what it returns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
@@ -77,7 +77,9 @@ class Price:
         self._image, self._request = image_picousd, request_picousd
         self.flagged = flagged
         self.version = f"{source}+{self._hash()}" if source != UNKNOWN_VERSION else source
-        rows = {name: [(above, *rates) for above, rates in each] for name, each in self._tables.items()}
+        rows: dict[str, Sequence[tuple[int, ...]]] = {
+            name: [(above, *rates) for above, rates in each] for name, each in self._tables.items()
+        }
         table = PriceTable(rows, image_picousd, request_picousd)
         self.cost = table.cost
         self.upper = table.upper

@@ -1,5 +1,7 @@
 """What a usage costs: products of whole numbers, summed exactly and rounded once."""
 
+from collections.abc import Sequence
+
 from switchgear.types import Usage
 
 class PriceTable:
@@ -13,9 +15,7 @@ class PriceTable:
     rates and counts beyond 64 bits.
     """
 
-    def __init__(
-        self, tables: dict[str, list[tuple[int, ...]]], image: int = 0, request: int = 0
-    ) -> None: ...
+    def __init__(self, tables: dict[str, Sequence[tuple[int, ...]]], image: int = 0, request: int = 0) -> None: ...
     def cost(self, usage: Usage) -> int:
         """Nano-dollars, rounded half up.
 
