@@ -7,6 +7,7 @@
         ├── InvalidRequest           400
         ├── AuthenticationFailed     401
         ├── PermissionDenied         403
+        │   └── PriceUnknown             what the model costs is not known, and money is limited
         ├── NotFound                 404
         ├── MethodNotAllowed         405
         ├── RequestTimeout           408  the client sent its body too slowly
@@ -112,6 +113,19 @@ class PermissionDenied(GatewayError):
     status = 403
     type = "invalid_request_error"
     code = "permission_denied"
+
+
+class PriceUnknown(PermissionDenied):
+    """Refused before anything was sent: what the model costs is not known, so no limit on money could hold."""
+
+    code = "price_unknown"
+
+    def __init__(self, provider: str, model: str):
+        super().__init__(
+            f"The price of '{provider}/{model}' is not known, and requests without a known price are refused here. "
+            "Its operator can declare one under `prices`, or a cap under `unknown_price`.",
+            param="model",
+        )
 
 
 class NotFound(GatewayError):

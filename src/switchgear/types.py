@@ -18,6 +18,7 @@ StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
 ClientWire = Literal["", "chat", "responses", "anthropic", "gemini"]
 Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
+ServiceTier = Literal["", "batch", "priority", "flex"]
 
 
 class Endpoint(Struct, frozen=True):
@@ -85,8 +86,9 @@ class Principal(Struct, frozen=True):
 class Usage(Struct):
     """Tokens by class, as the upstream counted them; `estimated` when we did.
 
-    input_tokens and output_tokens are the whole of their side: the others are parts of them (cached, cache write and
-    input audio of the input; reasoning and output audio of the output; cached audio of the cached).
+    input_tokens and output_tokens are the whole of their side: the others are parts of them (cached, cache write, input
+    audio and images of the input; reasoning, output audio and images of the output; cached audio of both the cached and
+    the audio; cache write for an hour of the cache write).
     images: how many were made. service_tier: what the upstream says it served the request as, "" for the usual one.
     """
 
@@ -99,8 +101,11 @@ class Usage(Struct):
     cached_audio_tokens: int = 0
     output_audio_tokens: int = 0
     images: int = 0
-    service_tier: Literal["", "batch", "priority"] = ""
+    service_tier: ServiceTier = ""
     estimated: bool = False
+    cache_write_1h_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
 
 
 class Target:

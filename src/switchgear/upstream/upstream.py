@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 
 from switchgear import __version__
+from switchgear.config.owners import credential_name
 from switchgear.config.schema import Credential as CredentialEntry
 from switchgear.config.schema import Provider
 from switchgear.errors import NotFound
@@ -234,4 +235,4 @@ def _credential(auth: AuthStyle, entry: CredentialEntry, number: int) -> Credent
         "x-goog-api-key": [(b"x-goog-api-key", value)],
         "none": [],
     }[auth]
-    return Credential(entry.name or f"credential-{number + 1}", headers)
+    return Credential(credential_name(entry, number), headers)
