@@ -78,7 +78,7 @@ cdef class Journal:
     cdef Py_ssize_t begin(self, const char *label, Py_ssize_t label_size, const char *request_id, Py_ssize_t id_size,
                           const char *tags, Py_ssize_t tags_size, Block *block) except -1
     cdef int finish(self, Py_ssize_t index, Block *block, const char *error_class, Py_ssize_t error_size) except -1
-    cdef int abandon(self, Py_ssize_t index) except -1
+    cpdef int abandon(self, Py_ssize_t index) except -1
 
     cdef Slot *slot(self, Py_ssize_t index) except NULL
     cdef int room_for(self, Py_ssize_t need) except -1

@@ -203,7 +203,7 @@ cdef class Journal:
         for name in os.listdir(self.folder):
             if name.endswith(".log"):
                 size = os.stat(os.path.join(self.folder, name)).st_size
-                found = Segment(int(name[:-4]), size)
+                found = Segment(int(name.removesuffix(".log")), size)
                 found.rows = -1  # not counted yet
                 self.segments.append(found)
         self.segments.sort(key=lambda segment: segment.number)
@@ -249,9 +249,6 @@ cdef class Journal:
             block.tier = TIERS.get(usage.service_tier, 0)
             block.flags |= ESTIMATED if usage.estimated else 0
         self.finish(slot, &block, text, size)
-
-    def drop_slot(self, Py_ssize_t slot):
-        self.abandon(slot)
 
     cdef Py_ssize_t begin(self, const char *label, Py_ssize_t label_size, const char *request_id, Py_ssize_t id_size,
                           const char *tags, Py_ssize_t tags_size, Block *block) except -1:
@@ -319,7 +316,7 @@ cdef class Journal:
             return self.keep(slot, index, size)
         return self.free(slot, index)
 
-    cdef int abandon(self, Py_ssize_t index) except -1:
+    cpdef int abandon(self, Py_ssize_t index) except -1:
         return self.free(self.slot(index), index)
 
     cdef Slot *slot(self, Py_ssize_t index) except NULL:
@@ -419,7 +416,7 @@ cdef class Journal:
 
     cdef int rotate(self) except -1:
         """Begin the next segment. Raises OSError when it cannot be created; the current one goes on then."""
-        cdef long long number = self.segments[-1].number + 1 if self.segments else 1
+        cdef long long number = (<Segment>self.segments[len(self.segments) - 1]).number + 1 if self.segments else 1
         cdef bytes path = self.path(number)
         cdef bytes head = MAGIC + self.id + PyBytes_FromStringAndSize(<char *>&number, 8)
         cdef int fd = c_open(PyBytes_AS_STRING(path), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0o600)

@@ -109,7 +109,7 @@ class Journal:
         """Take a slot for an upstream request that is about to be sent, with what is reserved for it.
 
         time_us: microseconds since 1970; 0 is now. tags: JSON, from `accounting.tags`. Returns the slot, for exactly
-        one call of `append` or `drop_slot`. Raises JournalFull.
+        one call of `append` or `abandon`. Raises JournalFull.
         """
     def append(
         self,
@@ -125,7 +125,7 @@ class Journal:
         """Write the record and free the slot. status: of the upstream's answer, 0 where it sent none. Times in
         milliseconds since it was sent; NaN, which is the default, for none. Raises ValueError for a slot that is not
         open."""
-    def drop_slot(self, slot: int) -> None:
+    def abandon(self, index: int) -> int:
         """Free the slot without a record: the upstream was never asked."""
     def retry(self) -> bool:
         """Write the records that the disk did not take. Returns whether none is left."""
