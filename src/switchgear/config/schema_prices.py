@@ -68,7 +68,7 @@ class Sink(Section, frozen=True):
 
     type: Annotated[str, Meta(min_length=1)]
     url: str
-    name: Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{0,64}$")] = ""
+    name: Annotated[str, Meta(max_length=64)] = ""
     user: str = ""
     password: Secret | None = None
     options: dict[str, str] = {}
