@@ -532,6 +532,10 @@ cdef class Journal:
         c_close(fd)
         return got > 0 and whole_frame(frame, got) > 0
 
+    def moved(self, str folder not None):
+        self.folder = folder
+        self.place = os.fsencode(folder)
+
     # ---- for the drain ----------------------------------------------------------------------------------------
 
     def pin(self, long long number):

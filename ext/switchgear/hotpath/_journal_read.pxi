@@ -3,6 +3,8 @@
 cdef enum:
     MAX_LABELS_KNOWN = 4096
 
+Row = tuple
+
 cdef dict labels_known = {}  # the bytes of a label -> (its strings, those of them that aggregates go by)
 
 

@@ -129,6 +129,8 @@ class Journal:
         """Free the slot without a record: the upstream was never asked."""
     def retry(self) -> bool:
         """Write the records that the disk did not take. Returns whether none is left."""
+    def moved(self, folder: str) -> None:
+        """The folder was renamed."""
     def drop_one(self) -> None:
         """Remove the oldest segment that is neither current nor pinned, if there is one."""
     def pin(self, number: int) -> None:
