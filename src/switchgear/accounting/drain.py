@@ -172,6 +172,15 @@ class Drain:
             await sink.close()
         await self._store.close()
 
+    async def catch_up(self) -> None:
+        """Without a thread: take over what was left behind and drain it. Raises what the database raises."""
+        await asyncio.to_thread(self._adopt)
+        for name, held in list(self._held.items()):
+            while await self._drain(held):
+                pass
+            await held.feed_all(self._half())
+            await self._tidy(name, held)
+
     # ---- a round ----------------------------------------------------------------------------------------------
 
     async def round(self) -> int:
