@@ -2,6 +2,7 @@
 
     SwitchgearError
     ├── ConfigError              the configuration is wrong: names file, line and key
+    ├── DatabaseError            the database has a schema that this version cannot use
     ├── ClientDisconnected       the caller left; nobody reads the answer
     └── GatewayError             has an HTTP status and the wire fields `type`, `code`, `param`
         ├── InvalidRequest           400
@@ -60,6 +61,10 @@ class ConfigError(SwitchgearError):
         whole = cls(first.message, file=first.file, line=first.line, key=first.key)
         whole.errors = tuple(errors)
         return whole
+
+
+class DatabaseError(SwitchgearError):
+    """The database cannot be used as it is; the message says what to do."""
 
 
 class ClientDisconnected(SwitchgearError):

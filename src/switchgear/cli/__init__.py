@@ -13,6 +13,8 @@ COMMANDS = {
     "serve": "Serve the gateway.",
     "check": "Check a configuration file.",
     "simulate": "Serve a provider that answers without a model, for tests and demonstrations.",
+    "usage": "Show the usage ledger, or sums over it.",
+    "migrate": "Bring the database to this version's schema, or to another.",
     "version": "Show versions and the compiled modules.",
 }
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from switchgear.config.section import Section
-from switchgear.config.values import Size
+from switchgear.config.values import Duration, Secret, Size
 
 Usd = Annotated[float, Meta(ge=0)]
 
@@ -63,11 +63,30 @@ class UnknownPrice(Section, frozen=True):
     output: Usd
 
 
+class Sink(Section, frozen=True):
+    """Where ledger rows go besides the database (`accounting.sinks`, entry point `switchgear.sinks`).
+
+    type: `clickhouse`, or an installed one's name. url: of the server. name: what its progress is stored under, its type
+    if it has none; to change it is to send every row that still lies in a journal again. options: what else the type
+    takes.
+    """
+
+    type: Annotated[str, Meta(min_length=1)]
+    url: str
+    name: Annotated[str, Meta(max_length=64)] = ""
+    user: str = ""
+    password: Secret | None = None
+    options: dict[str, str] = {}
+
+
 class Ledger(Section, frozen=True):
     """The usage ledger. path: folder of the workers' journals. max_bytes: of all journals of this machine that are not
-    in the database yet. when_full: refuse requests, or drop the oldest rows and count them."""
+    in the database yet. when_full: refuse requests, or drop the oldest rows and count them. retention: how long the
+    database keeps rows, for ever without it; sums by hour and day are kept."""
 
     enabled: bool = True
-    path: str = "ledger/"
+    path: Annotated[str, Meta(min_length=1)] = "ledger/"
     max_bytes: Size = Size(1024 * 1024 * 1024)
     when_full: Literal["refuse", "drop_oldest"] = "refuse"
+    retention: Duration | None = None
+    sinks: list[Sink] = []

@@ -8,6 +8,7 @@ _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
 _price    what a usage costs
 _score    choosing among targets
+_journal  the usage journal of one worker: what the ledger is drained from
 _metrics  counters in memory shared by the workers
 _unary    the whole of a common request: what gateway.py does for it, in two calls
 
@@ -16,7 +17,19 @@ Importing this package imports none of them; a module that was not built fails w
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_price", "_score", "_sse", "_translate", "_unary")
+MODULES = (
+    "_client",
+    "_head",
+    "_http1",
+    "_journal",
+    "_metrics",
+    "_peek",
+    "_price",
+    "_score",
+    "_sse",
+    "_translate",
+    "_unary",
+)
 
 
 def require() -> None:
