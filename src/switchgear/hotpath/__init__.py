@@ -3,6 +3,7 @@
 _client   the upstream HTTP/1.1 client and its keep-alive pool
 _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
+_leases   spending what limits allow, in memory; settling it
 _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
@@ -15,7 +16,7 @@ Importing this package imports none of them; a module that was not built fails w
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_head", "_http1", "_metrics", "_peek", "_score", "_sse", "_translate", "_unary")
+MODULES = ("_client", "_head", "_http1", "_leases", "_metrics", "_peek", "_score", "_sse", "_translate", "_unary")
 
 
 def require() -> None:
