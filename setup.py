@@ -17,6 +17,7 @@ CYTHON_MODULES = [
     "_head",
     "_http1",
     "_journal",
+    "_leases",
     "_metrics",
     "_peek",
     "_price",

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.databases import PostgresProcess
 from tests.support.processes import KEY, ROOT, GatewayProcess, SimulatorProcess
+from tests.support.redis_server import RedisServer
 
 RECORDINGS = Path(os.environ.get("SWITCHGEAR_RECORDINGS", ROOT.parent / "shared" / "recordings"))
 
@@ -44,6 +45,31 @@ def sim(simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
     simulator.forget()
     yield simulator
     simulator.heal()
+
+
+@pytest.fixture(scope="session")
+def redis_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for the session; tests take `redis_server`, and start one of their own to stall or kill it."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(redis_session: RedisServer) -> RedisServer:
+    """The session's Redis, empty."""
+    redis_session.flush()
+    return redis_session
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own, to stall, kill and start again."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    yield server
+    server.stop()
 
 
 def basic_config(*simulators: SimulatorProcess, **overrides: Any) -> dict[str, Any]:

@@ -7,6 +7,10 @@
     └── GatewayError             has an HTTP status and the wire fields `type`, `code`, `param`
         ├── InvalidRequest           400
         ├── AuthenticationFailed     401
+        ├── LimitReached                  a limit refuses
+        │   ├── RequestTooLarge          400  wants more than the limit allows at all: no use to try again
+        │   ├── BudgetExhausted          402  names the budget's window and when it resets
+        │   └── RateLimited              429  used up for now; carries Retry-After
         ├── PermissionDenied         403
         │   └── PriceUnknown             what the model costs is not known, and money is limited
         ├── NotFound                 404
@@ -15,6 +19,7 @@
         ├── PayloadTooLarge          413
         ├── UnsupportedMediaType     415
         ├── Overloaded               503  our own limits; carries Retry-After
+        ├── StateUnavailable         503  the shared counters are away, and a limit fails closed
         └── UpstreamError            something went wrong behind us
             ├── UpstreamRejected         the upstream answered with an error status
             ├── UpstreamUnreachable      502  no connection, TLS or DNS failure, closed before an answer
@@ -167,6 +172,47 @@ class UnsupportedMediaType(GatewayError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class LimitReached(GatewayError):
+    """A limit refuses. limit: its id. dialect_headers: what goes with the answer, by the family of the dialect."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        type: str | None = None,
+        retry_after_s: float | None = None,
+        dialect_headers: dict[str, list[tuple[bytes, bytes]]] | None = None,
+    ):
+        super().__init__(message, type=type, retry_after_s=retry_after_s)
+        self.limit = limit
+        self.dialect_headers = dialect_headers or {}
+
+
+class BudgetExhausted(LimitReached):
+    status = 402
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+
+class RateLimited(LimitReached):
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+
+
+class RequestTooLarge(LimitReached):
+    status = 400
+    type = "invalid_request_error"
+    code = "request_exceeds_limit"
+
+
+class StateUnavailable(GatewayError):
+    status = 503
+    type = "server_error"
+    code = "state_unavailable"
 
 
 class Overloaded(GatewayError):

@@ -3,6 +3,7 @@
 _client   the upstream HTTP/1.1 client and its keep-alive pool
 _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
+_leases   spending what limits allow, in memory; settling it
 _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
@@ -22,6 +23,7 @@ MODULES = (
     "_head",
     "_http1",
     "_journal",
+    "_leases",
     "_metrics",
     "_peek",
     "_price",

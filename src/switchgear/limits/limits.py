@@ -1,0 +1,244 @@
+"""How much a request may use: the facade of this package.
+
+    limits = Limits(loop, config, store)
+    await limits.start()
+    applying = limits.plan(principal, model)               # cached; empty where nothing is declared
+    held = applying.take(loop.time(), 1, 900, 4096, cost)  # in memory, all or nothing
+    if held is None:
+        held = await limits.take_slowly(applying, 1, 900, 4096, cost)   # asks the store, or raises
+    try: …
+    finally: held.settle(input_tokens, output_tokens, cost)             # or held.release(), nothing was sent
+
+A request waits for the store at most `WAIT_S`, and where a bucket is empty while other workers hold of it, `PATIENCE_S`
+for what they give back. Where the store cannot be asked, each limit that lacks something does as it declares: open, the
+request passes and what it uses is counted here and told later; closed, it is refused with 503.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from switchgear.errors import StateUnavailable
+from switchgear.hotpath._leases import Bucket, LimitSet, Reservation
+from switchgear.limits import refusals
+from switchgear.limits.declared import Declared
+from switchgear.limits.events import Counters, Events, OnPassed
+from switchgear.limits.leases import TTL_S, Leases, Seed
+from switchgear.limits.snapshot import rows
+from switchgear.state.store import Status, Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from switchgear.config.schema import Config
+    from switchgear.limits.held import Held
+    from switchgear.limits.model import Limit
+    from switchgear.types import Dialect, Headers, Principal
+
+WAIT_S = 0.25
+PATIENCE_S = 0.15
+RETRY_S = 0.02
+STATE_RETRY_AFTER_S = 1.0
+MAX_SETS = 16_384
+
+
+class Limits:
+    """The limits of one configuration in one worker.
+
+    store: of `state`; closed by `stop`. directory: as in `Leases`. seed: `seed(limit, since_s) -> used`, what the
+    ledger knows to have been spent of a limit since that Unix time (0: ever), in the limit's units. It has to include
+    everything settled before it was called. counters, on_passed: as in `Events`.
+    previous: the limits of the configuration before a reload: its leases and counters go on here.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        store: Store | None = None,
+        *,
+        directory: Path | None = None,
+        seed: Seed | None = None,
+        counters: Counters | None = None,
+        on_passed: OnPassed | None = None,
+        ttl_s: float = TTL_S,
+        previous: Limits | None = None,
+    ):
+        self.declared = Declared(config)
+        self._loop = loop
+        self._sets: dict[tuple[str, ...], LimitSet] = {}
+        self._limits: dict[str, Limit] = {}
+        if previous is not None:
+            self.leases, self.events = previous.leases, previous.events
+            self._redeclare(previous)
+        else:
+            if store is None:
+                raise ValueError("limits need a store, or those of before")
+            self.events = Events(counters, on_passed)
+            self.leases = Leases(
+                loop, store, directory=directory, seed=seed, on_told=self.events.told, ttl_s=ttl_s,
+                on_exchange=self.events.exchanged,
+            )  # fmt: skip  # the store and what concerns it
+        self.of_attempts = self.declared.of_attempts
+        """Whether `plan_attempt` can find anything."""
+
+    async def start(self) -> None:
+        """Begin to talk with the store. Returns when a new store grants leases, after about 2 seconds, or at once."""
+        await self.leases.start()
+
+    async def stop(self) -> None:
+        """Give every lease back. Not for limits whose leases went on in others after a reload."""
+        await self.leases.stop()
+
+    def adopt(self, previous: Limits) -> Limits:
+        """Take over the leases and counters of the limits before a reload; they must not be stopped."""
+        self.leases, self.events = previous.leases, previous.events
+        self._sets.clear()
+        self._redeclare(previous)
+        return self
+
+    def plan(self, principal: Principal, model: str) -> LimitSet:
+        """What a request counts against whatever serves it; of length 0 where nothing applies."""
+        known = model if model in self.declared.models else ""
+        key = (principal.name, principal.kind, principal.organization, principal.project, principal.user, known)
+        found = self._sets.get(key)
+        if found is None:
+            found = self._new_set(key, self.declared.of_request(self.declared.scope(principal, model)))
+        return found
+
+    def plan_attempt(self, principal: Principal, model: str, provider: str, credential: str) -> LimitSet:
+        """What an attempt counts against beside `plan`: limits on the provider or credential and products of them."""
+        known = model if model in self.declared.models else ""
+        who = (principal.name, principal.kind, principal.organization, principal.project, principal.user)
+        key = (*who, known, provider, credential)
+        found = self._sets.get(key)
+        if found is None:
+            scope = self.declared.scope(principal, model, provider, credential)
+            found = self._new_set(key, self.declared.of_attempt(scope))
+        return found
+
+    async def take_slowly(
+        self, limits: LimitSet, requests: int, input_tokens: int, output_tokens: int, cost_nanousd: int
+    ) -> Reservation:
+        """What `limits.take` could not: with new leases, or by what `fail` says.
+
+        Raises RateLimited, BudgetExhausted, RequestTooLarge or StateUnavailable.
+        """
+        amounts = (requests, input_tokens, output_tokens, cost_nanousd)
+        began = self._loop.time()
+        while True:
+            now = self._loop.time()
+            self._renew(limits, now)
+            taken = limits.take(now, *amounts)
+            if taken is not None:
+                return taken
+            short = limits.short(now, *amounts)
+            if not await self._get(short, limits.buckets, began, now):
+                return self._without_store(limits, short, amounts)
+
+    async def extend_slowly(self, held: Reservation, output_tokens: int, cost_nanousd: int) -> None:
+        """What `held.extend` could not. Raises as `take_slowly`; nothing is added then."""
+        began = self._loop.time()
+        while not held.done:
+            now = self._loop.time()
+            if held.extend(now, output_tokens, cost_nanousd):
+                return
+            # What it reserved in a window that is over is charged there: more of it is not to be had, nor needed.
+            short = [item for item in held.short(now, output_tokens, cost_nanousd) if item[0].ends_at > now]
+            if not short:
+                return
+            if not await self._get(short, held.sets, began, now):
+                self._must_be_open(short)
+                return
+
+    def headers(self, limits: LimitSet, dialect: Dialect) -> Headers:
+        """What a successful answer tells of its tightest limits."""
+        return refusals.headers(limits.buckets, dialect, self.leases.now_s())
+
+    def snapshot(self) -> AsyncIterator[dict[str, Any]]:
+        """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""
+        return rows(self.leases.store, self.declared.all(), self.leases.seed)
+
+    async def _get(
+        self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float
+    ) -> bool:
+        """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
+        for bucket, amount in short:
+            if amount > _limit(bucket).capacity:
+                self.events.refused(_limit(bucket))
+                raise refusals.too_large(bucket, amount)
+        if self.leases.away:
+            return False
+        empty = [(bucket, amount) for bucket, amount in short if _held(bucket).dry(now, amount - bucket.available)]
+        if empty:
+            hopeless = any(not _held(bucket).idle_elsewhere for bucket, _ in empty)
+            if hopeless or now - began >= PATIENCE_S:
+                error = refusals.refusal(empty, around, self.leases.now_s())
+                self.events.refused(_limit(empty[0][0]))
+                raise error
+            await asyncio.sleep(RETRY_S)
+            for bucket, _ in empty:
+                _held(bucket).dry_until = 0.0
+        elif now - began >= WAIT_S:
+            return False
+        elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
+            await asyncio.sleep(RETRY_S)
+        await self.leases.refill(short)
+        return True
+
+    def _without_store(
+        self, limits: LimitSet, short: list[tuple[Bucket, int]], amounts: tuple[int, int, int, int]
+    ) -> Reservation:
+        self._must_be_open(short)
+        for bucket, _ in short:
+            bucket.bypass = True
+        try:
+            taken = limits.take(self._loop.time(), *amounts)
+        finally:
+            for bucket, _ in short:
+                bucket.bypass = False
+        if taken is None:  # a lease or a window has ended since the last look
+            raise StateUnavailable(_AWAY, retry_after_s=STATE_RETRY_AFTER_S)
+        return taken
+
+    def _must_be_open(self, short: list[tuple[Bucket, int]]) -> None:
+        for bucket, _ in short:
+            if not _limit(bucket).fail_open:
+                raise StateUnavailable(_AWAY, retry_after_s=STATE_RETRY_AFTER_S)
+        for bucket, _ in short:
+            self.events.unaccounted(_limit(bucket))
+
+    def _renew(self, limits: LimitSet, now: float) -> None:
+        """Buckets of windows that are over, or that were put away, are replaced by those of now."""
+        if any(now >= bucket.ends_at for bucket in limits.buckets):
+            limits.replace(tuple(self.leases.bucket(self._present(_limit(bucket))) for bucket in limits.buckets))
+
+    def _present(self, limit: Limit) -> Limit:
+        return self._limits.get(limit.id, limit)
+
+    def _new_set(self, key: tuple[str, ...], limits: list[Limit]) -> LimitSet:
+        if len(self._sets) >= MAX_SETS:
+            for old in list(self._sets)[: MAX_SETS // 8]:
+                del self._sets[old]
+        made = LimitSet(self.leases.clock, tuple(self.leases.bucket(limit) for limit in limits))
+        self._sets[key] = made
+        return made
+
+    def _redeclare(self, previous: Limits) -> None:
+        for limit in self.declared.all():
+            self.leases.redeclare(limit)
+
+
+_AWAY = "The limits of this request cannot be checked at the moment. Please try again."
+
+
+def _held(bucket: Bucket) -> Held:
+    held: Held = bucket.state  # type: ignore[assignment]  # what `leases` put there
+    return held
+
+
+def _limit(bucket: Bucket) -> Limit:
+    limit: Limit = bucket.limit  # type: ignore[assignment]  # what `leases` put there
+    return limit

@@ -1,0 +1,217 @@
+"""What a caller is told about limits: headers of every answer, and the errors when a limit refuses.
+
+Formats: OpenAI's `x-ratelimit-*`, whose `reset` is a duration as Go writes it (`20ms`, `1s`, `6m0s`), and Anthropic's
+`anthropic-ratelimit-*`, whose `reset` is an RFC 3339 time (TRANSLATION §17). A family is only sent to its own clients.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+from switchgear.errors import BudgetExhausted, GatewayError, RateLimited, RequestTooLarge
+from switchgear.limits.model import NANO
+from switchgear.state.steps import wait_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from switchgear.hotpath._leases import Bucket
+    from switchgear.limits.held import Held
+    from switchgear.limits.model import Limit
+    from switchgear.types import Dialect, Headers
+
+CONCURRENT_RETRY_S = 1.0
+"""Nobody knows when a request in flight ends."""
+_NEVER_RETRY = (b"x-should-retry", b"false")
+_OPENAI_FAMILIES = {"requests": "requests", "tokens": "tokens", "input_tokens": "tokens", "output_tokens": "tokens"}
+_ANTHROPIC_FAMILIES = {
+    "requests": "requests",
+    "tokens": "tokens",
+    "input_tokens": "input-tokens",
+    "output_tokens": "output-tokens",
+}
+_WORDS = {
+    "requests": "requests",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "tokens": "tokens",
+    "concurrent": "concurrent requests",
+    "cost": "spend",
+}
+
+
+def remaining(bucket: Bucket) -> int:
+    """What is left of a limit as far as this worker knows: what it holds and what nobody does."""
+    limit, held = _parts(bucket)
+    if not bucket.hard:
+        return max(0, limit.capacity - held.spent) if held.heard else limit.capacity
+    return bucket.available + max(0, held.free) if held.heard else limit.capacity
+
+
+def reset_s(bucket: Bucket, now_s: float) -> float | None:
+    """Until the limit is as new, seconds; None when it never is. now_s: the store's Unix time."""
+    limit, held = _parts(bucket)
+    if limit.window.kind == "calendar":
+        return max(0.0, held.end_s - now_s)
+    if limit.window.kind == "sliding":
+        used = limit.capacity - min(limit.capacity, remaining(bucket))
+        return wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
+    return None
+
+
+def headers(buckets: Iterable[Bucket], dialect: Dialect, now_s: float) -> Headers:
+    """Of the tightest limit of each family: the one of which the smallest share is left. Empty for Gemini's clients."""
+    if dialect == "gemini":
+        return []
+    families = _ANTHROPIC_FAMILIES if dialect == "anthropic" else _OPENAI_FAMILIES
+    tightest: dict[str, tuple[float, Bucket]] = {}
+    for bucket in buckets:
+        limit, _ = _parts(bucket)
+        family = families.get(limit.resource)
+        if family is None or not bucket.hard:
+            continue
+        share = remaining(bucket) / limit.capacity if limit.capacity else 0.0
+        if family not in tightest or share < tightest[family][0]:
+            tightest[family] = (share, bucket)
+    found: Headers = []
+    for family, (_, bucket) in tightest.items():
+        limit, _ = _parts(bucket)
+        wait = reset_s(bucket, now_s)
+        values = {"limit": str(limit.capacity), "remaining": str(min(limit.capacity, remaining(bucket)))}
+        if wait is not None:
+            values["reset"] = rfc3339(now_s + wait) if dialect == "anthropic" else go_duration(wait)
+        for what, value in values.items():
+            name = f"anthropic-ratelimit-{family}-{what}" if dialect == "anthropic" else f"x-ratelimit-{what}-{family}"
+            found.append((name.encode(), value.encode()))
+    return found
+
+
+def retry_after_s(bucket: Bucket, amount: int, now_s: float) -> float | None:
+    """When so much may be free: at least 1 second, None when it never will be."""
+    limit, held = _parts(bucket)
+    if limit.window.kind == "none":
+        return CONCURRENT_RETRY_S
+    if limit.window.kind == "calendar":
+        return max(1.0, held.end_s - now_s)
+    if limit.window.kind == "sliding":
+        missing = amount - bucket.available - held.free
+        return max(1.0, wait_ms(limit.capacity, limit.window.length_ms, missing, held.next_ms) / 1000)
+    return None
+
+
+def refusal(empty: list[tuple[Bucket, int]], buckets: Iterable[Bucket], now_s: float) -> GatewayError:
+    """The error when limits are used up. empty: those that are, with what was asked of each."""
+
+    def badness(item: tuple[Bucket, int]) -> tuple[bool, float]:
+        wait = retry_after_s(*item, now_s)
+        return _is_money(_parts(item[0])[0]), inf if wait is None else wait
+
+    bucket, amount = max(empty, key=badness)
+    limit, held = _parts(bucket)
+    wait = retry_after_s(bucket, amount, now_s)
+    around = _dialect_headers(buckets, now_s, final=wait is None)
+    if _is_money(limit):
+        resets = f" It resets at {rfc3339(held.end_s)}." if held.end_s else " It does not reset."
+        what = "budget" if limit.budget else "limit on spend"
+        return BudgetExhausted(
+            f"The {_period(limit)} {what} of {_whose(limit)} is used up: limit {_usd(limit.capacity)}, "
+            f"used {_usd(_used(bucket))}, this request may cost {_usd(amount)}.{resets}",
+            limit=limit.id,
+            retry_after_s=wait,
+            dialect_headers={dialect: [*some, _NEVER_RETRY] for dialect, some in around.items()},
+        )
+    word = _WORDS[limit.resource]
+    if limit.resource == "concurrent":
+        message = f"Too many concurrent requests for {_whose(limit)}: limit {limit.capacity}."
+    else:
+        show = _usd if limit.resource == "cost" else str
+        message = (
+            f"Rate limit reached for {_whose(limit)}: {word} per {limit.window.period}. Limit {show(limit.capacity)}, "
+            f"used {show(_used(bucket))}, requested {show(amount)}."
+        )
+    message += " It does not reset." if wait is None else f" Please try again in {go_duration(ceil(wait))}."
+    kind = "requests" if limit.resource in ("requests", "concurrent") else "tokens"
+    return RateLimited(message, limit=limit.id, type=kind, retry_after_s=wait, dialect_headers=around)
+
+
+def too_large(bucket: Bucket, amount: int) -> GatewayError:
+    """The error when a request wants more than a limit's whole capacity: to wait is of no use."""
+    limit, _ = _parts(bucket)
+    final = {dialect: [_NEVER_RETRY] for dialect in ("openai", "anthropic", "gemini")}
+    if limit.resource == "cost":
+        what = "budget" if limit.budget else "limit on spend"
+        return BudgetExhausted(
+            f"This request may cost {_usd(amount)}, and the whole {_period(limit)} {what} of {_whose(limit)} is "
+            f"{_usd(limit.capacity)}.",
+            limit=limit.id,
+            dialect_headers=final,
+        )
+    period = f" per {limit.window.period}" if limit.window.period else ""
+    return RequestTooLarge(
+        f"Request too large for {_whose(limit)}: {_WORDS[limit.resource]}{period}. Limit {limit.capacity}, "
+        f"requested {amount}. Shorten the input or lower the maximum of output tokens.",
+        limit=limit.id,
+        dialect_headers=final,
+    )
+
+
+def go_duration(seconds: float) -> str:
+    """As Go's time.Duration writes it: `20ms`, `1s`, `17.399s`, `6m0s`, `1h0m0s`; to the millisecond, rounded up."""
+    milliseconds = ceil(round(seconds * 1000, 3))
+    if milliseconds < 1000:
+        return f"{milliseconds}ms" if milliseconds else "0s"
+    minutes, rest = divmod(milliseconds, 60_000)
+    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
+
+
+def rfc3339(unix_s: float) -> str:
+    """`2026-06-08T18:45:44Z`, rounded up to the second."""
+    return datetime.fromtimestamp(ceil(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _dialect_headers(buckets: Iterable[Bucket], now_s: float, *, final: bool) -> dict[str, Headers]:
+    tuple_ = tuple(buckets)
+    last = [_NEVER_RETRY] if final else []
+    return {
+        "openai": [*headers(tuple_, "openai", now_s), *last],
+        "anthropic": [*headers(tuple_, "anthropic", now_s), *last],
+        "gemini": [*last],
+    }
+
+
+def _parts(bucket: Bucket) -> tuple[Limit, Held]:
+    limit: Limit = bucket.limit  # type: ignore[assignment]  # what `leases` put there
+    held: Held = bucket.state  # type: ignore[assignment]  # what `leases` put there
+    return limit, held
+
+
+def _used(bucket: Bucket) -> int:
+    limit, _ = _parts(bucket)
+    return max(0, limit.capacity - remaining(bucket))
+
+
+def _is_money(limit: Limit) -> bool:
+    return limit.budget or (limit.resource == "cost" and limit.window.kind != "sliding")
+
+
+def _period(limit: Limit) -> str:
+    return {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly"}.get(limit.window.period, "total")
+
+
+def _whose(limit: Limit) -> str:
+    """`key ci, model smart`; a credential's name is for operators."""
+    scope = limit.scope
+    named = [f"{field} {value}" for field in scope.__struct_fields__[:5] if (value := getattr(scope, field))]
+    return ", ".join(named) or ("this provider" if scope.of_attempt else "all requests")
+
+
+def _usd(amount: int) -> str:
+    """`$1.00`, with as many decimal places as it needs and two at least."""
+    dollars, rest = divmod(amount, NANO)
+    return f"${dollars}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"

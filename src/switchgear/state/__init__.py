@@ -1,0 +1,1 @@
+"""Counters that workers share: one small protocol (`store`), in memory or in Redis."""
