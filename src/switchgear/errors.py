@@ -254,7 +254,10 @@ class UpstreamRejected(UpstreamError):
 
 
 class UpstreamUnreachable(UpstreamError):
+    """`sent` tells whether the request had gone out, so that the upstream may have acted on it."""
+
     code = "upstream_unreachable"
+    sent = False
 
 
 class UpstreamProtocolError(UpstreamError):

@@ -50,6 +50,11 @@ class Endpoint(Struct, frozen=True):
     wire: ClientWire = ""
     task: Task = "relay"
 
+    @property
+    def generates(self) -> bool:
+        """Whether the answer is made of output tokens."""
+        return self.task == "conversation" or self.asks_usage
+
 
 class FormFields(Struct, frozen=True):
     """The fields of a multipart body that a gateway acts on. Spans are byte offsets of the value; -1 where absent."""
@@ -155,6 +160,27 @@ class Reply(Protocol):
         """The end of its body."""
 
 
+class Meter(Protocol):
+    """What one request reserved, and the upstream requests it causes. `metering.meter` has it."""
+
+    ceiling: int  # output tokens up to which nothing need be added
+
+    async def begin(self, target: Target, credential: str) -> None:
+        """An attempt is about to be sent. Raises what refuses it."""
+
+    def failed(self, error: Exception) -> None:
+        """The attempt brought nothing for the client."""
+
+    async def extend(self, output_tokens: int) -> None:
+        """A stream has come to so many output tokens. Raises what refuses to let it go on."""
+
+    def settle(self) -> int:
+        """Once, on every way out, or before the answer's end goes out. The cost in nano-dollars."""
+
+    def headers(self) -> Headers:
+        """What the answer tells of limits."""
+
+
 class RequestContext:
     """One client request on its way through the gateway. Filled stage by stage; read by settle, logs and metrics.
 
@@ -182,6 +208,8 @@ class RequestContext:
     array = False  # a Gemini stream as one JSON array, not as events
     conversation: Any = None  # the body as a `wire.conversation.Conversation`, once a translation needed it
     content_length = -1
+    tags = b""  # asked for by header: written beside the usage
+    meter: Meter | None = None
 
     def __init__(
         self,

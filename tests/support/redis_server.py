@@ -54,7 +54,9 @@ class RedisServer:
     def command(self, *words: str) -> bytes:
         """Send one command by hand and return the start of the answer."""
         with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
-            connection.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in words))
+            connection.sendall(
+                b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w.encode()) for w in words)
+            )
             return connection.recv(65536)
 
     def flush(self) -> None:

@@ -28,7 +28,7 @@ cdef class Head:
         cdef tuple pair
         cdef bytes name, api_key = EMPTY
         cdef Py_ssize_t size
-        self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = EMPTY
+        self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = self.tags = EMPTY
         self.length = -1
         self.forwarded = []
         for item in headers:
@@ -68,6 +68,10 @@ cdef class Head:
             elif size == 19:
                 if same(name, b"x-switchgear-strict", 19):
                     self.strict = pair[1]
+                    continue
+            elif size == 17:
+                if same(name, b"x-switchgear-tags", 17):
+                    self.tags = pair[1]
                     continue
             elif size == 21:
                 if same(name, b"x-switchgear-provider", 21):

@@ -60,7 +60,7 @@ class Price:
     flagged: the price is not the model's own: the declared cap, or none (version `unknown`).
     """
 
-    __slots__ = ("_image", "_request", "_tables", "cost", "flagged", "upper", "version")
+    __slots__ = ("_image", "_request", "_tables", "cost", "flagged", "table", "upper", "version")
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class Price:
             name: [(above, *rates) for above, rates in each] for name, each in self._tables.items()
         }
         table = PriceTable(rows, image_picousd, request_picousd)
+        self.table = table
         self.cost = table.cost
         self.upper = table.upper
 

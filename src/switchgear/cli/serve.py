@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import socket
@@ -14,7 +15,7 @@ import click
 import msgspec
 
 from switchgear.config.environment import from_environment
-from switchgear.config.load import load
+from switchgear.config.load import SIMULATOR_VARIABLE, load, with_simulator
 from switchgear.config.schema import Config, Provider
 from switchgear.errors import ConfigError
 from switchgear.hotpath import require
@@ -41,9 +42,9 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     try:
         config = load(path, known_types=provider_types()) if path else from_environment()
         config = _overridden(config, host, port, workers)
-        simulator_url = ""
         if needs_simulator(config):
             simulator, simulator_url = start_simulator()
+            os.environ[SIMULATOR_VARIABLE] = simulator_url
             config = with_simulator(config, simulator_url)
         run(config, path, simulated=bool(simulator))
     except ConfigError as error:
@@ -70,15 +71,6 @@ def run(config: Config, path: Path | None, simulated: bool) -> None:
 def needs_simulator(config: Config) -> bool:
     """Whether a provider of the configuration waits for the address of the built-in simulator."""
     return any(provider.base_url == "simulator:" for provider in config.providers.values())
-
-
-def with_simulator(config: Config, url: str) -> Config:
-    """The configuration with the simulator's address filled in."""
-    providers = {
-        name: msgspec.structs.replace(provider, base_url=url) if provider.base_url == "simulator:" else provider
-        for name, provider in config.providers.items()
-    }
-    return msgspec.structs.replace(config, providers=providers)
 
 
 def start_simulator() -> tuple[subprocess.Popen[str], str]:

@@ -75,7 +75,9 @@ def command(
         return
     zone = _zone(zone_name)
     group = _groups(group_by)
-    filters = Filters(_time(since, zone), _time(until, zone), {name: values for name, values in names.items() if values})
+    filters = Filters(
+        _time(since, zone), _time(until, zone), {name: values for name, values in names.items() if values}
+    )
     config = _config(path)
     with _output(output, form) as out:
         _run(_sums(config, filters, group, zone, form, out) if group else _rows(config, filters, zone, form, out))

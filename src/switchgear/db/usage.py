@@ -182,9 +182,7 @@ class UsageStore:
         removed, count = 0, _DELETED_AT_ONCE
         while count == _DELETED_AT_ONCE:
             async with self.engine.begin() as connection:
-                count = (
-                    await connection.execute(statement, {"before": before_us, "count": _DELETED_AT_ONCE})
-                ).rowcount
+                count = (await connection.execute(statement, {"before": before_us, "count": _DELETED_AT_ONCE})).rowcount
             removed += count
         return removed
 

@@ -19,6 +19,7 @@ class Head:
     provider: bytes
     request_id: bytes
     strict: bytes
+    tags: bytes
     length: int
     forwarded: list[tuple[bytes, bytes]]
     def __init__(self, headers: object, forward: frozenset[bytes]) -> None: ...

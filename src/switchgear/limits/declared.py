@@ -177,7 +177,9 @@ def _budget(scope: Scope, entry: schema.Budget) -> Limit:
     )
 
 
-def window_of(window: schema.Window | schema.BudgetWindow | None, timezone: str = "UTC", *, calendar: bool = False) -> Window:
+def window_of(
+    window: schema.Window | schema.BudgetWindow | None, timezone: str = "UTC", *, calendar: bool = False
+) -> Window:
     """A window as it is written. calendar: `hour` is the calendar's, as budgets have it."""
     if window is None:
         return NONE

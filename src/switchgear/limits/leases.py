@@ -272,14 +272,18 @@ class Leases:
         for bucket in ready:
             del self._due[bucket]
         now = self.loop.time()
-        ready += [
-            bucket
-            for bucket in self._watched
-            if bucket.spent != _held(bucket).acked
-            and now - _held(bucket).told_at >= PIGGYBACK_S
-            and not _held(bucket).asking
-            and bucket not in ready
-        ][:64] if len(ready) < 64 else []
+        ready += (
+            [
+                bucket
+                for bucket in self._watched
+                if bucket.spent != _held(bucket).acked
+                and now - _held(bucket).told_at >= PIGGYBACK_S
+                and not _held(bucket).asking
+                and bucket not in ready
+            ][:64]
+            if len(ready) < 64
+            else []
+        )
         round_, self._round = self._round, None
         self._spawn(self._finish(ready, round_))
 

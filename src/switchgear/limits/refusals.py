@@ -57,7 +57,9 @@ def reset_s(bucket: Bucket, now_s: float) -> float | None:
         return max(0.0, held.end_s - now_s)
     if limit.window.kind == "sliding":
         used = limit.capacity - min(limit.capacity, remaining(bucket))
-        return wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
+        return (
+            wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
+        )
     return None
 
 

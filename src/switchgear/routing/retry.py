@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from switchgear.errors import GatewayError, UpstreamRejected, UpstreamTimeout
+from switchgear.errors import GatewayError, LimitReached, UpstreamRejected, UpstreamTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,8 @@ class Outcome(Enum):
     """501: the target works and cannot do this."""
     BROKEN = (False, True, False, False, "broken")
     """The target failed after bytes of its answer had gone to the client: no other attempt can take them back."""
+    LIMITED = (True, False, False, False, "limited")
+    """A limit of this gateway on the provider or credential is used up: another one may do."""
     CANCELLED = (False, False, False, False, "cancelled")
     """The client left, or the gateway stopped."""
 
@@ -197,6 +199,8 @@ def most_useful(errors: Sequence[GatewayError]) -> GatewayError:
 
 def _rank(error: GatewayError) -> int:
     status = error.status
+    if isinstance(error, LimitReached):
+        return 2
     if isinstance(error, UpstreamRejected):
         if status == 401:
             return 8

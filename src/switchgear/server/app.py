@@ -204,6 +204,7 @@ class App:
             content_type=head.content_type,
             body=body,
         )
+        ctx.tags = head.tags
         if head.strict:
             ctx.strict = head.strict.lower() in (b"true", b"1")
         if head.provider:

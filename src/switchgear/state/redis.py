@@ -60,7 +60,14 @@ class RedisStore:
             self._call(
                 self._exchange,
                 [f"{PREFIX}epoch", f"{PREFIX}workers", f"{PREFIX}calls", *(f"{PREFIX}b:{ask.key}" for ask in chunk)],
-                [worker, ttl_ms, settle_ms, os.urandom(8).hex(), seen, *(value for ask in chunk for value in _arguments(ask))],
+                [
+                    worker,
+                    ttl_ms,
+                    settle_ms,
+                    os.urandom(8).hex(),
+                    seen,
+                    *(value for ask in chunk for value in _arguments(ask)),
+                ],
             )
             for chunk in chunks
         ]
@@ -156,7 +163,8 @@ def _cluster(hosts: list[tuple[str, int | None]], options: dict[str, Any]) -> An
 def _sentinel(hosts: list[tuple[str, int | None]], path: str, options: dict[str, Any]) -> Any:
     service, _, database = path.partition("/")
     own = {
-        name.removeprefix("sentinel_"): options.pop(name) for name in ("sentinel_username", "sentinel_password")
+        name.removeprefix("sentinel_"): options.pop(name)
+        for name in ("sentinel_username", "sentinel_password")
         if name in options
     }
     shared = {name: options[name] for name in options if name not in ("username", "password")}

@@ -10,7 +10,15 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING
 
-from switchgear.errors import Overloaded, UpstreamError, UpstreamRejected
+from switchgear.errors import (
+    GatewayError,
+    LimitReached,
+    Overloaded,
+    PriceUnknown,
+    StateUnavailable,
+    UpstreamError,
+    UpstreamRejected,
+)
 from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
@@ -25,6 +33,12 @@ if TYPE_CHECKING:
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.upstream.upstream import Answered, Upstream
+
+
+REFUSED_HERE = (LimitReached, StateUnavailable, PriceUnknown)
+"""A limit on provider or credential, or a target without a price: another target may do."""
+FAILURES = (UpstreamError, Overloaded, *REFUSED_HERE)
+"""How an attempt may fail so that another one is worth a thought."""
 
 
 class Failover:
@@ -50,8 +64,8 @@ class Failover:
         ctx.attempts = 1
         try:
             answer = await attempt(ctx, route, target, upstream, credential)
-        except (UpstreamError, Overloaded) as error:
-            failed = self._report(error, route, index, upstream, credential)
+        except FAILURES as error:
+            failed = self._report(ctx, error, route, index, upstream, credential)
             return await self._again(ctx, route, index, error, failed)
         except BaseException:
             route.report(index, Outcome.CANCELLED, now)
@@ -74,8 +88,8 @@ class Failover:
             if call.error is not None:
                 raise call.error
             answer = await judged(ctx, target.model, call.response, False)
-        except (UpstreamError, Overloaded) as error:
-            failed = self._report(error, route, index, call.upstream, call.credential)
+        except FAILURES as error:
+            failed = self._report(ctx, error, route, index, call.upstream, call.credential)
             return await self._again(ctx, route, index, error, failed)
         except BaseException:
             route.report(index, Outcome.CANCELLED, self.loop.time())
@@ -84,7 +98,7 @@ class Failover:
         return answer
 
     async def _again(
-        self, ctx: RequestContext, route: Route, index: int, error: UpstreamError | Overloaded, outcome: Outcome
+        self, ctx: RequestContext, route: Route, index: int, error: GatewayError, outcome: Outcome
     ) -> Answer:
         """Every attempt after the first, under the request's plan."""
         plan = RetryPlan(route.retries, ctx.started_at)
@@ -100,7 +114,7 @@ class Failover:
             upstream = self.upstreams[target.provider]
             now = self.loop.time()
             names = refused.setdefault(target.provider, set())
-            if outcome.refused or outcome.throttled:
+            if outcome.refused or outcome.throttled or outcome is Outcome.LIMITED:
                 names.add(ctx.credential_name)
                 tried[index] = not upstream.credentials.spare(now, names)
             else:
@@ -122,9 +136,9 @@ class Failover:
             ctx.attempts = plan.begin()
             try:
                 answer = await attempt(ctx, route, target, upstream, credential)
-            except (UpstreamError, Overloaded) as another:
+            except FAILURES as another:
                 failures.append(another)
-                outcome = self._report(another, route, index, upstream, credential)
+                outcome = self._report(ctx, another, route, index, upstream, credential)
             except BaseException:
                 route.report(index, Outcome.CANCELLED, now)
                 raise
@@ -158,7 +172,8 @@ class Failover:
 
     def _report(
         self,
-        error: UpstreamError | Overloaded,
+        ctx: RequestContext,
+        error: GatewayError,
         route: Route,
         index: int,
         upstream: Upstream,
@@ -167,6 +182,8 @@ class Failover:
         """Tell route, credential and metrics how an attempt failed."""
         now = self.loop.time()
         outcome = outcome_of(error)
+        if ctx.meter is not None:
+            ctx.meter.failed(error)
         if credential is not None:
             if isinstance(error, UpstreamRejected):
                 answers.scrub(error, credential)
@@ -184,10 +201,12 @@ class Failover:
         return outcome
 
 
-def outcome_of(error: UpstreamError | Overloaded) -> Outcome:
+def outcome_of(error: GatewayError) -> Outcome:
     """What a failed attempt says about target, credential and another attempt."""
     if isinstance(error, UpstreamRejected):
         return classify(error.status, authentication=answers.blames_credential(error))
+    if isinstance(error, REFUSED_HERE):
+        return Outcome.LIMITED
     if isinstance(error, Overloaded):
         return Outcome.BUSY  # our own pool is full: no word about the upstream's health
     return Outcome.FAILED
@@ -200,6 +219,8 @@ async def attempt(
     if credential is None:
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
+    if ctx.meter is not None:
+        await ctx.meter.begin(target, credential.name)
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
     if passage is None and ctx.peeked is not None and ctx.peeked.signed and foreign(ctx.body):
         passage = upstream.histories.get(ctx.endpoint.name)
