@@ -30,7 +30,7 @@ from switchgear.accounting.feeds import Feed
 from switchgear.accounting.sinks import make_sinks
 from switchgear.config.schema_prices import Ledger as LedgerSettings
 from switchgear.db.migrate import migrate
-from switchgear.db.usage import UsageStore
+from switchgear.db.usage import Moved, UsageStore
 from switchgear.hotpath._journal import Journal
 from switchgear.observability import logs
 
@@ -252,6 +252,9 @@ class Drain:
             try:
                 async with asyncio.timeout(STORE_S):
                     await self._store.add(batch)
+            except Moved:  # stored already: the answer to its commit was lost
+                held.cursor = None
+                continue
             except BaseException:
                 held.cursor = None  # it may have been stored all the same: the database knows
                 raise
