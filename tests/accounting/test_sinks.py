@@ -1,5 +1,8 @@
 """Sinks: each row once at the other end, whatever fails on the way; and never in the way of a request."""
 
+# The loop of these tests has nobody else to serve, and what they draw is no secret.
+# ruff: noqa: ASYNC240
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -53,6 +53,11 @@ def write(journal: Journal, name: bytes = b"r", status: int = 200) -> None:
     journal.append(journal.open(LABEL, name), status)
 
 
+def fill(journal: Journal, slots: list[int]) -> None:
+    while True:
+        slots.append(journal.open(LABEL, b"x"))
+
+
 def contents(folder: Path) -> bytes:
     """The frames of all segments, one after the other."""
     return b"".join(path.read_bytes()[SEGMENT_HEAD_BYTES:] for path in sorted(folder.glob("*.log")))
@@ -79,7 +84,7 @@ records = st.fixed_dictionaries(
         "status": st.integers(0, 999),
         "usage": st.builds(
             Usage,
-            **{name: whole for name in reference.CLASSES},  # type: ignore[arg-type]
+            **dict.fromkeys(reference.CLASSES, whole),  # type: ignore[arg-type]
             service_tier=st.sampled_from(reference.TIERS),
             estimated=st.booleans(),
         ),
@@ -112,9 +117,7 @@ def test_records_are_written_and_read_as_the_reference_does(found: list[dict[str
                 unknown_price=one["unknown_price"],
                 tags=one["tags"],
             )
-            journal.append(
-                slot, one["status"], one["usage"], one["cost"], one["error"], one["first"], one["total"]
-            )
+            journal.append(slot, one["status"], one["usage"], one["cost"], one["error"], one["first"], one["total"])
             flags = reference.STREAM * one["stream"] + reference.UNKNOWN_PRICE * one["unknown_price"]
             expected += reference.record(
                 label(*one["names"]),
@@ -317,10 +320,9 @@ def test_segments_rotate_and_are_released(folder: Path) -> None:
 
 def test_a_full_journal_refuses_what_it_could_not_record(folder: Path) -> None:
     journal = Journal(str(folder), max_bytes=20_000)
-    slots = []
+    slots: list[int] = []
     with pytest.raises(JournalFull, match="wait for the database"):
-        while True:
-            slots.append(journal.open(LABEL, b"x"))
+        fill(journal, slots)
     assert journal.full
     for slot in slots:
         journal.append(slot, 200, error_class="e" * 100)  # what was let in has its room
@@ -437,5 +439,3 @@ def test_a_journal_that_cannot_be_opened_leaves_no_lock(folder: Path) -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-
-

@@ -56,6 +56,7 @@ def _dimensions(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     path: Path | None,
     form: str,
     output: Path | None,
@@ -67,15 +68,17 @@ def command(
 ) -> None:
     """Show the usage ledger: one row per upstream request, or sums with --group-by.
 
-    Rows of the database come by time; those that no database has yet follow. Reads the journals of this machine too, and
-    takes over those that a process left behind.
+    Rows of the database come by time; those that no database has yet follow. Reads the journals of this machine too,
+    and takes over those that a process left behind.
     """
     ctx.obj = path
     if ctx.invoked_subcommand is not None:
         return
     zone = _zone(zone_name)
     group = _groups(group_by)
-    filters = Filters(_time(since, zone), _time(until, zone), {name: values for name, values in names.items() if values})
+    filters = Filters(
+        _time(since, zone), _time(until, zone), {name: values for name, values in names.items() if values}
+    )
     config = _config(path)
     with _output(output, form) as out:
         _run(_sums(config, filters, group, zone, form, out) if group else _rows(config, filters, zone, form, out))
@@ -131,8 +134,7 @@ async def _collect(config: Config, filters: Filters, rows: list[UsageRow]) -> No
 async def _view(config: Config) -> AsyncIterator[View]:
     root = Path(config.ledger.path)
     await migrate(config.database.url)
-    if root.is_dir():
-        await _take_over(config, root)
+    await _take_over(config, root)
     async with open_view(config.database.url, root) as view:
         yield view
 

@@ -1,8 +1,8 @@
 """Writing the ledger's tables: a batch of rows, its sums and the journal's position in one transaction.
 
 Why no row is lost or stored twice: the transaction begins by moving the journal's position from where the batch begins
-to where it ends. It fails when the position is not the beginning, so a batch whose commit was not answered, and a second
-drain of the same journal, cannot store it again; the caller asks for the position and goes on from there.
+to where it ends. That fails when the position is not the beginning: a batch whose commit was not answered is not stored
+again, nor is one that a second drain has stored; the caller asks for the position and goes on from there.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _quoted(names: Sequence[str]) -> str:
 def _upsert(table: str, values: str) -> str:
     added = ", ".join(f'"{name}" = {table}."{name}" + excluded."{name}"' for name in _SUMMED)
     return (
-        f"INSERT INTO {table} ({_quoted((*_KEYS, *_SUMMED))}) {values} "  # noqa: S608 - names of our own tables
+        f"INSERT INTO {table} ({_quoted((*_KEYS, *_SUMMED))}) {values} "
         f"ON CONFLICT ({_quoted(_KEYS)}) DO UPDATE SET {added}"
     )
 
@@ -182,9 +182,7 @@ class UsageStore:
         removed, count = 0, _DELETED_AT_ONCE
         while count == _DELETED_AT_ONCE:
             async with self.engine.begin() as connection:
-                count = (
-                    await connection.execute(statement, {"before": before_us, "count": _DELETED_AT_ONCE})
-                ).rowcount
+                count = (await connection.execute(statement, {"before": before_us, "count": _DELETED_AT_ONCE})).rowcount
             removed += count
         return removed
 

@@ -35,7 +35,7 @@ MAX_FRAME_BYTES: int
 MAX_TAGS_BYTES: int
 
 class JournalFull(Exception):
-    """There is no room: the quota of undrained bytes is used up, the disk takes nothing, or 32,768 requests are open."""
+    """There is no room: the quota is used up, the disk takes nothing, or 32,768 requests are open."""
 
 class JournalTaken(Exception):
     """Another process holds the journal, or it is gone."""
