@@ -54,7 +54,8 @@ class Sample:
             name = label("chat", "acme", "search", "ada", key, model, "served", "openai", "main", "v1")
             slot = journal.open(name, b"%d" % n, time_us=at)
             first = draw.choice((5.0, float("nan")))
-            journal.append(slot, status, usage, cost, "" if status == 200 else "rate_limited", first, 10.0)
+            total = draw.choice((10.0, float("nan")))
+            journal.append(slot, status, usage, cost, "" if status == 200 else "rate_limited", first, total)
 
     async def build(self) -> Sample:
         draw = random.Random(7)

@@ -119,7 +119,7 @@ def totals(rows: list[tuple[Any, ...]]) -> dict[tuple[int, tuple[str, ...]], lis
     found: dict[tuple[int, tuple[str, ...]], list[Any]] = {}
     for row in rows:
         key = (row[2] // 3_600_000_000 * 3600, (row[11], *row[3:11]))
-        sums = found.setdefault(key, [0] * 13 + [0, 0.0, 0.0])
+        sums = found.setdefault(key, [0] * 13 + [0, 0, 0.0, 0.0])
         for place in range(9):
             sums[3 + place] += row[18 + place]
         sums[0] += 1
@@ -127,6 +127,7 @@ def totals(rows: list[tuple[Any, ...]]) -> dict[tuple[int, tuple[str, ...]], lis
         sums[2] += row[16]
         sums[12] += row[28]
         sums[13] += row[30] is not None
-        sums[14] += row[30] or 0.0
-        sums[15] += row[31] or 0.0
+        sums[14] += row[31] is not None
+        sums[15] += row[30] or 0.0
+        sums[16] += row[31] or 0.0
     return found

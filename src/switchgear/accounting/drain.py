@@ -281,7 +281,6 @@ class Drain:
         if held.journal is not self._own and await cursor.read(1) is None and all([await f.done() for f in held.feeds]):
             del self._held[name]
             await asyncio.to_thread(journals.remove, held.journal)
-            await self._store.forget(cursor.number)
 
     async def _expire(self) -> None:
         assert self.settings.retention is not None  # noqa: S101 - the caller asked

@@ -149,8 +149,8 @@ class Totals:
 
     def add(self, other: Totals) -> None: ...
     def values(self) -> tuple[float, ...]:
-        """requests, errors (status not 2xx), estimated, the nine classes of tokens, cost_nanousd, first_tokens (rows
-        that have a time to the first token), the sums first_token_ms and total_ms."""
+        """requests, errors (status not 2xx), estimated, the nine classes of tokens, cost_nanousd, first_tokens and
+        timed (how many rows have a time to the first token, and in all), the sums first_token_ms and total_ms."""
 
 Row = tuple[object, ...]
 
