@@ -122,11 +122,11 @@ def start_simulator(tmp_path: Path) -> Iterator[Callable[..., SimulatorProcess]]
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresProcess]:
+def postgres() -> Iterator[PostgresProcess]:
     """One PostgreSQL server for the session; a test makes databases in it and leaves it running."""
-    process = PostgresProcess(tmp_path_factory.mktemp("databases"))
+    process = PostgresProcess()
     yield process
-    process.stop()
+    process.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

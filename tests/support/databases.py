@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -28,31 +28,26 @@ def _binaries() -> Path:
 
 
 class PostgresProcess:
-    """One server in a folder, on a free port of 127.0.0.1. It can be stopped (SIGSTOP, or shut down) and come back."""
+    """One server in a folder, on a socket there: a port could be taken by others while it is down. It can be stopped
+    (SIGSTOP, or shut down) and come back."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder / "postgres"
+    def __init__(self) -> None:
+        # Not below pytest's folders: those are closed to other users, and their paths are too long for a socket.
+        self.folder = Path(tempfile.mkdtemp(prefix="sg-pg-"))
+        self.data = self.folder / "data"
         self.bin = _binaries()
         self.user = "postgres"
         self.as_root = os.geteuid() == 0  # PostgreSQL refuses to run as root
-        self._own(folder)
+        self.data.mkdir(mode=0o700)
+        if self.as_root:
+            for path in (self.folder, self.data):
+                os.chown(path, 65534, 65534)
         if not self._may_run():
-            shutil.copytree(self.bin.parent, folder / "pginstall")
-            self.bin = folder / "pginstall" / "bin"
-        self._run("initdb", "-D", str(self.folder), "-U", self.user, "-A", "trust", "-E", "UTF8", "--no-sync")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+            shutil.copytree(self.bin.parent, self.folder / "pginstall")
+            self.bin = self.folder / "pginstall" / "bin"
+        self._run("initdb", "-D", str(self.data), "-U", self.user, "-A", "trust", "-E", "UTF8", "--no-sync")
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
-
-    def _own(self, folder: Path) -> None:
-        self.folder.mkdir(mode=0o700)
-        if self.as_root:
-            os.chown(self.folder, 65534, 65534)
-            for parent in [folder, *folder.parents]:
-                if parent.stat().st_uid == 0 and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
 
     def _may_run(self) -> bool:
         """Whether the user it runs as reaches the binaries: a checkout below /root is closed to others."""
@@ -78,9 +73,8 @@ class PostgresProcess:
     def start(self) -> None:
         """Start and wait until it answers."""
         settings = {
-            "listen_addresses": "127.0.0.1",
-            "port": str(self.port),
-            "unix_socket_directories": "",
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.folder),
             "max_connections": "60",
             "fsync": "off",  # the tests kill processes, not the machine
             "shared_buffers": "64MB",
@@ -88,7 +82,7 @@ class PostgresProcess:
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open(self.folder / "server.log", "ab") as log:
             self.process = subprocess.Popen(
-                [str(self.bin / "postgres"), "-D", str(self.folder), *options],
+                [str(self.bin / "postgres"), "-D", str(self.data), *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
@@ -96,7 +90,7 @@ class PostgresProcess:
             )
         deadline = time.monotonic() + 30
         while subprocess.run(
-            [str(self.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+            [str(self.bin / "pg_isready"), "-q", "-h", str(self.folder), "-U", self.user], check=False
         ).returncode:
             assert self.process.poll() is None, (self.folder / "server.log").read_text()
             assert time.monotonic() < deadline, "PostgreSQL does not answer"
@@ -105,9 +99,14 @@ class PostgresProcess:
     def stop(self) -> None:
         """Shut down at once; open connections break."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGQUIT)  # immediate shutdown
+            self.process.send_signal(signal.SIGINT)  # a fast shutdown: no recovery when it starts again
             self.process.wait(30)
             self.process = None
+
+    def close(self) -> None:
+        """Shut down for good."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP and SIGCONT of the server and all that it has started."""
@@ -117,7 +116,7 @@ class PostgresProcess:
             os.kill(pid, number)
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://{self.user}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{self.user}@/{database}?host={self.folder}"
 
     async def create(self) -> str:
         """The URL of a new, empty database."""

@@ -17,6 +17,7 @@ cdef class Totals:
     cdef long long tokens[CLASSES]
     cdef long long cost_nanousd
     cdef long long first_tokens
+    cdef long long timed
     cdef double first_token_ms
     cdef double total_ms
 
@@ -32,6 +33,7 @@ cdef class Totals:
             self.first_tokens += 1
             self.first_token_ms += block.first_token_ms
         if not isnan(block.total_ms):
+            self.timed += 1
             self.total_ms += block.total_ms
 
     def add(self, Totals other not None):
@@ -43,12 +45,13 @@ cdef class Totals:
             self.tokens[token] += other.tokens[token]
         self.cost_nanousd += other.cost_nanousd
         self.first_tokens += other.first_tokens
+        self.timed += other.timed
         self.first_token_ms += other.first_token_ms
         self.total_ms += other.total_ms
 
     def values(self):
         return (self.requests, self.errors, self.estimated, *[self.tokens[token] for token in range(CLASSES)],
-                self.cost_nanousd, self.first_tokens, self.first_token_ms, self.total_ms)
+                self.cost_nanousd, self.first_tokens, self.timed, self.first_token_ms, self.total_ms)
 
 
 cdef Py_ssize_t skip_texts(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, int count) except -1:

@@ -77,7 +77,7 @@ class ClickHouse:
 
     async def send(self, rows: Sequence[Row], token: str) -> None:
         lines = b"\n".join(orjson.dumps(dict(zip(COLUMNS, row, strict=False))) for row in rows)
-        insert = f"INSERT INTO `{self._database}`.`{self._table}` FORMAT JSONEachRow"  # noqa: S608 - checked names
+        insert = f"INSERT INTO `{self._database}`.`{self._table}` FORMAT JSONEachRow"
         await self._run(
             insert,
             lines,

@@ -30,7 +30,7 @@ from switchgear.accounting.feeds import Feed
 from switchgear.accounting.sinks import make_sinks
 from switchgear.config.schema_prices import Ledger as LedgerSettings
 from switchgear.db.migrate import migrate
-from switchgear.db.usage import UsageStore
+from switchgear.db.usage import Moved, UsageStore
 from switchgear.hotpath._journal import Journal
 from switchgear.observability import logs
 
@@ -252,6 +252,9 @@ class Drain:
             try:
                 async with asyncio.timeout(STORE_S):
                     await self._store.add(batch)
+            except Moved:  # stored already: the answer to its commit was lost
+                held.cursor = None
+                continue
             except BaseException:
                 held.cursor = None  # it may have been stored all the same: the database knows
                 raise
@@ -278,7 +281,6 @@ class Drain:
         if held.journal is not self._own and await cursor.read(1) is None and all([await f.done() for f in held.feeds]):
             del self._held[name]
             await asyncio.to_thread(journals.remove, held.journal)
-            await self._store.forget(cursor.number)
 
     async def _expire(self) -> None:
         assert self.settings.retention is not None  # noqa: S101 - the caller asked

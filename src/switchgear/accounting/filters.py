@@ -35,7 +35,7 @@ class Filters(Struct, frozen=True):
     def where(self, table: Table) -> list[ColumnElement[bool]]:
         """The same for a table: `usage` by its time, the sums by the beginning of their hour or day."""
         column, unit = (table.c.time_us, 1) if "time_us" in table.c else (table.c.start_s, 1_000_000)
-        found = [table.c[name].in_(wanted) for name, wanted in self.names.items()]
+        found: list[ColumnElement[bool]] = [table.c[name].in_(wanted) for name, wanted in self.names.items()]
         if self.since_us is not None:
             found.append(column >= self.since_us // unit)
         if self.until_us is not None:

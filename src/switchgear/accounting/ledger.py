@@ -1,4 +1,4 @@
-"""The ledger of one worker, as the gateway calls it: `open` before an upstream request is sent, `append` after it ended.
+"""The ledger of one worker, as the gateway calls it: `open` before an upstream request is sent, `append` after it.
 
 Both touch memory and the page cache only (hotpath._journal); a thread drains the journal into the database (`drain`).
 Each slot that was opened is appended or abandoned exactly once, on every way out of a request.

@@ -68,7 +68,7 @@ def _of_sums(names: tuple[str, ...], by_time: bool) -> tuple[list[Any], list[Any
     bucket = [table.start_s // _HOUR_S] if by_time else []
     group = [*(table[name] for name in names), *bucket]
     sums = (table.requests, table.errors, table.estimated, *(table[name] for name in _SUMMED_COLUMNS))
-    timed = (table.first_tokens, table.first_token_ms, table.requests, table.total_ms)
+    timed = (table.first_tokens, table.first_token_ms, table.timed, table.total_ms)
     return [*group, *_no_bucket(by_time), *(func.sum(column) for column in (*sums, *timed))], group
 
 
@@ -82,7 +82,7 @@ def _of_rows(names: tuple[str, ...], by_time: bool) -> tuple[list[Any], list[Any
         func.sum(case((table.estimated, 1), else_=0)),
     ]
     sums = [func.sum(table[name]) for name in _SUMMED_COLUMNS]
-    timed = [func.count(table.first_token_ms), func.sum(table.first_token_ms), func.count(), func.sum(table.total_ms)]
+    timed = [f(column) for column in (table.first_token_ms, table.total_ms) for f in (func.count, func.sum)]
     return [*group, *_no_bucket(by_time), *counts, *sums, *timed], group
 
 
@@ -100,7 +100,7 @@ def _values(row: Any) -> tuple[Any, ...]:
         *(row[_AT[name]] for name in _SUMMED_COLUMNS),
         first is not None,
         first or 0.0,
-        1,
+        total is not None,
         total or 0.0,
     )
 
@@ -129,7 +129,7 @@ def _zone_suffix(at: datetime) -> str:
 def _shown(group: tuple[str, ...], key: dict[str, Any], values: list[Any]) -> dict[str, Any]:
     requests, errors, estimated, cost, *rest = values
     tokens = rest[: len(TOKEN_CLASSES)]
-    first_tokens, first_ms, counted, total_ms = rest[len(TOKEN_CLASSES) :]
+    first_tokens, first_ms, timed, total_ms = rest[len(TOKEN_CLASSES) :]
     return {
         **{name: key[name] for name in group},
         "requests": requests,
@@ -138,5 +138,5 @@ def _shown(group: tuple[str, ...], key: dict[str, Any], values: list[Any]) -> di
         **dict(zip(TOKEN_CLASSES, tokens, strict=True)),
         "cost_nanousd": cost,
         "first_token_ms": round(first_ms / first_tokens, 3) if first_tokens else None,
-        "total_ms": round(total_ms / counted, 3) if counted else None,
+        "total_ms": round(total_ms / timed, 3) if timed else None,
     }

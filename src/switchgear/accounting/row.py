@@ -14,12 +14,12 @@ from switchgear.types import Usage
 class UsageRow(Struct, frozen=True):
     """Columns of the table `usage`, in its order. Token classes are as in `types.Usage`.
 
-    request_id: of the client's request; attempts of it (retries, fail-over, hedges) share it. time_us: when the upstream
-    request was sent, microseconds since 1970. model: what the client asked for; served_model: what the provider was asked
-    for. status: the upstream's, 0 where it sent none. error_class: "" for success; `killed` where the process ended with
-    the request open: its tokens are those reserved then. estimated: tokens are our estimate, not the upstream's
-    count. unknown_price: billed at the declared cap. first_token_ms, total_ms: since it was sent; None where it did
-    not happen. tags: JSON object of strings, "" for none.
+    request_id: of the client's request; attempts of it (retries, fail-over, hedges) share it. time_us: when the
+    upstream request was sent, microseconds since 1970. model: what the client asked for; served_model: what the
+    provider was asked for. status: the upstream's, 0 where it sent none. error_class: "" for success; `killed` where
+    the process ended with the request open: its tokens are those reserved then. estimated: tokens are our estimate, not
+    the upstream's count. unknown_price: billed at the declared cap. first_token_ms, total_ms: since it was sent; None
+    where it did not happen. tags: JSON object of strings, "" for none.
     """
 
     request_id: str

@@ -56,6 +56,7 @@ def _dimensions(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     path: Path | None,
     form: str,
     output: Path | None,
@@ -67,8 +68,8 @@ def command(
 ) -> None:
     """Show the usage ledger: one row per upstream request, or sums with --group-by.
 
-    Rows of the database come by time; those that no database has yet follow. Reads the journals of this machine too, and
-    takes over those that a process left behind.
+    Rows of the database come by time; those that no database has yet follow. Reads the journals of this machine too,
+    and takes over those that a process left behind.
     """
     ctx.obj = path
     if ctx.invoked_subcommand is not None:
@@ -133,8 +134,7 @@ async def _collect(config: Config, filters: Filters, rows: list[UsageRow]) -> No
 async def _view(config: Config) -> AsyncIterator[View]:
     root = Path(config.ledger.path)
     await migrate(config.database.url)
-    if root.is_dir():
-        await _take_over(config, root)
+    await _take_over(config, root)
     async with open_view(config.database.url, root) as view:
         yield view
 

@@ -66,9 +66,9 @@ class UnknownPrice(Section, frozen=True):
 class Sink(Section, frozen=True):
     """Where ledger rows go besides the database (`accounting.sinks`, entry point `switchgear.sinks`).
 
-    type: `clickhouse`, or an installed one's name. url: of the server. name: what its progress is stored under, its type
-    if it has none; to change it is to send every row that still lies in a journal again. options: what else the type
-    takes.
+    type: `clickhouse`, or an installed one's name. url: of the server. name: what its progress is stored under, its
+    type if it has none; to change it is to send every row that still lies in a journal again. options: what else the
+    type takes.
     """
 
     type: Annotated[str, Meta(min_length=1)]

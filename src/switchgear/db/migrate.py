@@ -104,7 +104,7 @@ async def _locked(engine: AsyncEngine, url: str) -> AsyncIterator[None]:
         return
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _take(lock):
+        while not _take(lock):  # noqa: ASYNC110 - another process frees it, which is no event here
             await asyncio.sleep(0.05)
         yield
     finally:

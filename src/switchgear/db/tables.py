@@ -17,7 +17,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -52,7 +51,7 @@ TOKEN_CLASSES = (
     "output_audio_tokens",
     "images",
 )
-SUMS = ("requests", "errors", "estimated", *TOKEN_CLASSES, "cost_nanousd", "first_tokens")
+SUMS = ("requests", "errors", "estimated", *TOKEN_CLASSES, "cost_nanousd", "first_tokens", "timed")
 SUMMED_MS = ("first_token_ms", "total_ms")
 
 journals = Table(
@@ -64,6 +63,7 @@ journals = Table(
     Column("offset", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("drained_us", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # a number is never used again
 )
 
 usage = Table(
@@ -84,7 +84,7 @@ usage = Table(
     Column("first_token_ms", Double),
     Column("total_ms", Double),
     Column("tags", Text, nullable=False),
-    Column("journal", Integer, ForeignKey("journals.id"), nullable=False),
+    Column("journal", Integer, nullable=False),  # no foreign key: its check would cost as much as the row
     Column("position", BigInteger, nullable=False),
     PrimaryKeyConstraint("time_us", "journal", "position"),
     Index("usage_request_id", "request_id"),

@@ -1,8 +1,8 @@
 """Writing the ledger's tables: a batch of rows, its sums and the journal's position in one transaction.
 
 Why no row is lost or stored twice: the transaction begins by moving the journal's position from where the batch begins
-to where it ends. It fails when the position is not the beginning, so a batch whose commit was not answered, and a second
-drain of the same journal, cannot store it again; the caller asks for the position and goes on from there.
+to where it ends. That fails when the position is not the beginning: a batch whose commit was not answered is not stored
+again, nor is one that a second drain has stored; the caller asks for the position and goes on from there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, literal_column, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -31,6 +31,7 @@ _DAY_S = 86400
 _PARTITION_LOCK = 0x5317C46EA3
 _RETENTION_LOCK = 0x5317C46EA4
 _DELETED_AT_ONCE = 5000
+_POSITION_US = 30 * _DAY_S * 1_000_000  # how much longer than its rows a journal's position is kept
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ def _quoted(names: Sequence[str]) -> str:
 def _upsert(table: str, values: str) -> str:
     added = ", ".join(f'"{name}" = {table}."{name}" + excluded."{name}"' for name in _SUMMED)
     return (
-        f"INSERT INTO {table} ({_quoted((*_KEYS, *_SUMMED))}) {values} "  # noqa: S608 - names of our own tables
+        f"INSERT INTO {table} ({_quoted((*_KEYS, *_SUMMED))}) {values} "
         f"ON CONFLICT ({_quoted(_KEYS)}) DO UPDATE SET {added}"
     )
 
@@ -125,12 +126,6 @@ class UsageStore:
             sums = {"usage_hourly": hourly, "usage_daily": _by_day(batch.totals)}
             await (self._add_sqlite if self.sqlite else self._add_postgres)(driver, batch.rows, sums)
 
-    async def forget(self, journal: int) -> None:
-        """A journal is drained and its folder gone. Its rows keep naming it, so the line stays where it has any."""
-        referred = select(literal_column("1")).where(usage.c.journal == journal).exists()
-        async with self.engine.begin() as connection:
-            await connection.execute(delete(journals).where(journals.c.id == journal, ~referred))
-
     async def _advance(self, connection: AsyncConnection, batch: Batch) -> None:
         moved = await connection.execute(
             update(journals)
@@ -171,8 +166,10 @@ class UsageStore:
         self._partitions |= months
 
     async def expire(self, before_us: int) -> int:
-        """Remove rows older than `before_us`; sums stay. Returns how many, counting those of whole partitions, or 0
-        where another process is at it."""
+        """Remove rows older than `before_us`, and positions of journals long gone; sums stay. Returns how many rows,
+        counting those of whole partitions, or 0 where another process is at it."""
+        async with self.engine.begin() as connection:
+            await connection.execute(delete(journals).where(journals.c.drained_us < before_us - _POSITION_US))
         return await (self._expire_sqlite if self.sqlite else self._expire_postgres)(before_us)
 
     async def _expire_sqlite(self, before_us: int) -> int:

@@ -35,7 +35,7 @@ MAX_FRAME_BYTES: int
 MAX_TAGS_BYTES: int
 
 class JournalFull(Exception):
-    """There is no room: the quota of undrained bytes is used up, the disk takes nothing, or 32,768 requests are open."""
+    """There is no room: the quota is used up, the disk takes nothing, or 32,768 requests are open."""
 
 class JournalTaken(Exception):
     """Another process holds the journal, or it is gone."""
@@ -149,8 +149,8 @@ class Totals:
 
     def add(self, other: Totals) -> None: ...
     def values(self) -> tuple[float, ...]:
-        """requests, errors (status not 2xx), estimated, the nine classes of tokens, cost_nanousd, first_tokens (rows
-        that have a time to the first token), the sums first_token_ms and total_ms."""
+        """requests, errors (status not 2xx), estimated, the nine classes of tokens, cost_nanousd, first_tokens and
+        timed (how many rows have a time to the first token, and in all), the sums first_token_ms and total_ms."""
 
 Row = tuple[object, ...]
 

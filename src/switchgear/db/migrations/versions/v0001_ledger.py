@@ -68,6 +68,7 @@ def _ledger() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("name", sa.String(32), nullable=False, unique=True),
         *_numbers(("segment", "offset", "rows", "drained_us")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "usage",
@@ -88,7 +89,7 @@ def _ledger() -> None:
         sa.Column("first_token_ms", sa.Double),
         sa.Column("total_ms", sa.Double),
         sa.Column("tags", sa.Text, nullable=False),
-        sa.Column("journal", sa.Integer, sa.ForeignKey("journals.id"), nullable=False),
+        sa.Column("journal", sa.Integer, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("time_us", "journal", "position"),
         postgresql_partition_by="RANGE (time_us)",
@@ -102,7 +103,7 @@ def _sums(name: str) -> None:
         name,
         sa.Column("start_s", sa.BigInteger, nullable=False),
         *_texts(dimensions),
-        *_numbers(("requests", "errors", "estimated", *_TOKENS, "cost_nanousd", "first_tokens")),
+        *_numbers(("requests", "errors", "estimated", *_TOKENS, "cost_nanousd", "first_tokens", "timed")),
         sa.Column("first_token_ms", sa.Double, nullable=False),
         sa.Column("total_ms", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("start_s", *dimensions),
