@@ -33,6 +33,9 @@ cdef int read_chat_usage(Counts c, dict u) except -1:
     v = as_int(inputs.get("audio_tokens"))
     if v >= 0:
         c.audio_in = v
+    v = as_int(inputs.get("image_tokens"))
+    if v >= 0:
+        c.image_in = v
     v = as_int(outputs.get("audio_tokens"))
     if v >= 0:
         c.audio_out = v

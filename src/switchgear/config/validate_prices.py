@@ -116,7 +116,7 @@ def _tiers(tiers: list[PriceTier], path: Path, report: Report) -> None:
 
 def _some(rates: Rates, path: Path, report: Report) -> None:
     if all(getattr(rates, name) is None for name in Rates.__struct_fields__):
-        report.error(path, f"expected at least one price: {', '.join(Rates.__struct_fields__)}")
+        report.error(path, "expected at least one price, such as input or output")
 
 
 def _rates(rates: Rates, path: Path, report: Report) -> None:

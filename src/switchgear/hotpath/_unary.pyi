@@ -60,7 +60,7 @@ class FastPath:
         answered: Outcome,
         slab: Slab,
         bounds: tuple[float, ...],
-        read_usage: Callable[[bytes], Usage | None],
+        read_usage: Callable[[bytes, bytes], Usage | None],
         gather_bytes: int,
     ) -> None: ...
     def learn(self, endpoint: str, model: str, lane: Lane) -> None: ...

@@ -202,6 +202,7 @@ class PromptDetails(Struct, gc=False):
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class CompletionDetails(Struct, gc=False):

@@ -211,6 +211,7 @@ def decode_usage(usage: ChatUsage) -> TokenUsage | None:
         written = prompt_details.cache_write_tokens
         found.cache_write_tokens = written if written is not None else prompt_details.cache_creation_tokens
         found.audio_input_tokens = prompt_details.audio_tokens
+        found.image_input_tokens = prompt_details.image_tokens
     if found.cached_tokens is None:
         found.cached_tokens = usage.prompt_cache_hit_tokens
     if details is not None:
