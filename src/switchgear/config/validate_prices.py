@@ -29,6 +29,8 @@ def validate_prices(config: Config, report: Report, known_types: Mapping[str, An
             _price(entries, path, report)
         else:
             _dated(entries, path, report)
+    if config.price_catalogue is not None:
+        _catalogue(config.price_catalogue, report)
     if isinstance(config.unknown_price, UnknownPrice):
         _unknown(config.unknown_price, report)
     _ledger(config.ledger, report)
@@ -41,6 +43,13 @@ def starts_at(since: str) -> float:
     """
     moment = datetime.fromisoformat(since)
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _catalogue(path: str, report: Report) -> None:
+    if not path.strip() or "\0" in path or os.path.isdir(path):
+        report.error(("price_catalogue",), "expected the name of a file")
+    elif not os.path.exists(path):
+        report.warn(("price_catalogue",), "not there yet: run `switchgear prices update`; until then built-in prices")
 
 
 def _key(key: str, path: Path, config: Config, known_types: Mapping[str, Any] | None, report: Report) -> None:
