@@ -29,6 +29,7 @@ from switchgear.config.schema_prices import Price as PriceEntry
 from switchgear.config.schema_prices import Rates, UnknownPrice
 from switchgear.config.validate_prices import starts_at
 from switchgear.errors import ConfigError, PriceUnknown
+from switchgear.types import SERVICE_TIERS
 
 CACHE_SIZE = 4096
 """Targets whose price is remembered. Clients may name models freely (`provider/model`), so it must be bounded."""
@@ -49,7 +50,6 @@ VENDORS = {
     "cerebras": "cerebras",
     "zai": "zai",
 }
-_SERVICE_TIERS = ("batch", "priority", "flex")
 
 
 class _Known(Struct):
@@ -194,7 +194,7 @@ def cap(declared: UnknownPrice) -> Price:
 
 def _price(entry: PriceEntry) -> Price:
     tiers: dict[str, dict[str, Steps]] = {}
-    for name in _SERVICE_TIERS:
+    for name in SERVICE_TIERS:
         rates: Rates | None = getattr(entry, name)
         if rates is not None:
             tiers[name] = steps_of(_rates(rates))

@@ -12,6 +12,7 @@ from switchgear.config.report import Report
 from switchgear.config.schema import Config
 from switchgear.config.schema_prices import Ledger, Price, PriceTier, Rates, UnknownPrice
 from switchgear.config.suggest import did_you_mean
+from switchgear.types import SERVICE_TIERS
 
 MAX_PRICE_USD = 1_000_000.0
 """Of a million tokens, an image or a request: a dollar per token, which keeps every product within 64 bits."""
@@ -95,7 +96,7 @@ def _price(price: Price, path: Path, report: Report) -> float | None:
     for unit in ("request", "image"):
         _usd(getattr(price, unit), (*path, unit), report)
     _tiers(price.tiers, (*path, "tiers"), report)
-    for tier in ("batch", "priority", "flex"):
+    for tier in SERVICE_TIERS:
         rates = getattr(price, tier)
         if rates is not None:
             _some(rates, (*path, tier), report)
