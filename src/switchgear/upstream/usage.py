@@ -6,6 +6,7 @@ where a vendor counts reasoning beside the completion, it is added.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from msgspec import DecodeError, Meta, Raw, Struct
@@ -67,6 +68,8 @@ _decode_usage = Decoder(_UsageWire).decode
 _decode_served = Decoder(_Served).decode
 _decode_made = Decoder(_Made).decode
 _NO_DETAILS = _Details()
+_TIER = b'"service_tier"'
+_USUAL = re.compile(rb'\s*:\s*(?:"(?:default|standard|auto)"|null)')
 
 
 def read_usage(token: bytes, body: bytes = b"") -> Usage | None:
@@ -120,18 +123,18 @@ def _read_given(found: Usage, details: _Details) -> None:
 def served_as(body: bytes) -> ServiceTier:
     """The service tier at the top level of an answer; "" for the usual one, and where it does not say.
 
-    An answer without the words costs one search through its bytes, one with the usual tier another; only then is it
-    decoded, since a field of this name may also stand where the client put it.
+    A field of this name may also stand where the client put it. So an answer is decoded, unless it has no such field or
+    one that says the usual.
     """
-    if b'"service_tier"' not in body or not any(tier in body for tier in _TIER_TOKENS):
+    found = body.find(_TIER)
+    if found < 0:
+        return ""
+    if _USUAL.match(body, found + len(_TIER)) and body.find(_TIER, found + len(_TIER)) < 0:
         return ""
     try:
         return SERVICE_TIERS.get(_decode_served(body).service_tier or "", "")
     except (DecodeError, UnicodeDecodeError):
         return ""
-
-
-_TIER_TOKENS = tuple(f'"{tier}"'.encode() for tier in SERVICE_TIERS)
 
 
 def images_made(body: bytes) -> int:
