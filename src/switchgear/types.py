@@ -18,7 +18,9 @@ StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
 ClientWire = Literal["", "chat", "responses", "anthropic", "gemini"]
 Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
-ServiceTier = Literal["", "batch", "priority", "flex"]
+ServiceTier = Literal["", "batch", "priority", "flex", "fast"]
+SERVICE_TIERS: dict[str, ServiceTier] = {"batch": "batch", "priority": "priority", "flex": "flex", "fast": "fast"}
+"""Those with prices of their own, by the words of the vendors; any other word is the usual tier, ""."""
 
 
 class Endpoint(Struct, frozen=True):

@@ -132,7 +132,7 @@ cdef class PriceTable:
 
     cpdef object upper(self, long long input_tokens, long long output_tokens, long long images=0):
         cdef Py_ssize_t index = self.edge_count - 1
-        while index > 0 and input_tokens <= self.edges[index].above:
+        while index > 0 and self.edges[index].above >= 0 and input_tokens <= self.edges[index].above:
             index -= 1
         cdef Edge *edge = &self.edges[index]
         cdef int128 total = <int128>max(input_tokens, 0) * edge.given + <int128>max(output_tokens, 0) * edge.made

@@ -6,6 +6,8 @@ that go out as they came, and a run that is the whole chunk is the chunk itself.
 all rewriters share: nothing else runs between its first byte and the making of the result.
 """
 
+import msgspec
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stddef cimport ptrdiff_t, size_t
@@ -261,6 +263,27 @@ cdef bytes joined(const sse_block *b):
     """The data of a block with several data lines."""
     values = [line.partition(b":")[2] for line in lines_of(b) if is_data(line)]
     return b"\n".join([value[1:] if value.startswith(b" ") else value for value in values])
+
+
+# The one field beside the usage that says what it costs.
+_Response = msgspec.defstruct("_Response", [("service_tier", str | None, None)])
+_Event = msgspec.defstruct("_Event", [("service_tier", str | None, None), ("response", _Response | None, None)])
+_event = msgspec.json.Decoder(_Event)
+
+
+cdef bytes with_tier(bytes usage, bytes event):
+    """A usage object with the service tier that its event tells outside of it; as it is where there is none."""
+    if b'"service_tier"' not in event or b'"service_tier"' in usage:
+        return usage
+    try:
+        read = _event.decode(event)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return usage
+    tier = read.service_tier if read.response is None else read.response.service_tier
+    inner = usage[1:-1].strip()
+    if tier is None or not inner:
+        return usage
+    return b'{%b,"service_tier":%b}' % (inner, msgspec.json.encode(tier))
 
 
 @cython.final
@@ -524,7 +547,7 @@ cdef class Rewriter:
         if e.model != NULL and self.model is None and e.model_end - e.model > 2:
             self.model = cut_out(e.model, e.model_end)
         if e.usage != NULL:
-            self.usage = cut_out(e.usage, e.usage_end)
+            self.usage = with_tier(cut_out(e.usage, e.usage_end), cut_out(data, end))
         elif e.groq != NULL and self.usage is None:
             self.usage = cut_out(e.groq, e.groq_end)
         if e.finish:

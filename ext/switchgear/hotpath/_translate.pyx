@@ -21,6 +21,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
+from switchgear.types import SERVICE_TIERS as _SERVICE_TIERS
 from switchgear.types import Usage as _Usage
 
 cdef enum:
@@ -163,7 +164,7 @@ cdef class Translator:
     def usage(self):
         if type(self.framer.decoder) is FromGemini or type(self.framer.decoder) is GeminiReframe:
             (<FromGemini>self.framer.decoder).settle()
-        return self.turn.counts.export()
+        return self.turn.counts.export(self.turn.service_tier or "")
 
     @property
     def error(self):

@@ -181,11 +181,15 @@ cdef class FromAnthropic(Decoder):
         thinking = as_int(as_dict(usage.get("output_tokens_details")).get("thinking_tokens"))
         if thinking >= 0:
             c.reasoning = thinking
+        if as_int(as_dict(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")) >= 0:
+            c.written_1h = as_int(usage["cache_creation"]["ephemeral_1h_input_tokens"])
         c.cached = self.usage.get("cache_read_input_tokens", -1)
         c.written = self.usage.get("cache_creation_input_tokens", -1)
         c.prompt = self.usage.get("input_tokens", 0) + max(c.cached, 0) + max(c.written, 0)
         c.completion = self.usage.get("output_tokens", 0)
         c.known = True
+        if usage.get("speed") == "fast":
+            c.tier = "fast"
         if type(usage.get("service_tier")) is str:
             self.turn.service_tier = {"standard": "default", "priority": "priority"}.get(usage["service_tier"], "")
         return 0

@@ -33,12 +33,25 @@ cdef int read_chat_usage(Counts c, dict u) except -1:
     v = as_int(inputs.get("audio_tokens"))
     if v >= 0:
         c.audio_in = v
+    v = as_int(as_dict(inputs.get("cached_tokens_details")).get("audio_tokens"))
+    if v >= 0:
+        c.cached_audio = v
+    v = as_int(inputs.get("image_tokens"))
+    if v >= 0:
+        c.image_in = v
     v = as_int(outputs.get("audio_tokens"))
     if v >= 0:
         c.audio_out = v
     # some count reasoning beside the completion, not in it; the total tells
     if c.reasoning > 0 and c.total > 0 and c.prompt >= 0 and c.completion >= 0 and c.total == c.prompt + c.completion + c.reasoning:
         c.completion += c.reasoning
+    elif c.reasoning > 0 and c.total > c.prompt + c.completion and c.prompt >= 0:
+        c.completion = c.total - c.prompt
+    v = as_int(u.get("reasoning_tokens"))
+    if v > 0 and c.reasoning < 0:
+        c.reasoning = v
+        if as_int(u.get("citation_tokens")) >= 0 or v > c.completion:  # Perplexity's, which no total tells
+            c.completion = max(c.completion, 0) + v
     return 0
 
 

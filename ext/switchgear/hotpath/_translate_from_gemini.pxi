@@ -22,6 +22,18 @@ cdef bint member(const char* p, Py_ssize_t n, const char* name, Py_ssize_t name_
     return False
 
 
+cdef tuple modalities(object details):
+    """Tokens of audio and of images, -1 where they are not told."""
+    cdef long long audio = -1, image = -1
+    for one in as_list(details):
+        one = as_dict(one)
+        if one.get("modality") == "AUDIO":
+            audio = as_int(one.get("tokenCount"))
+        elif one.get("modality") == "IMAGE":
+            image = as_int(one.get("tokenCount"))
+    return audio, image
+
+
 cdef class FromGemini(Decoder):
     cdef Buffer usage       # the last usageMetadata, as it came: decoded when somebody asks
     cdef bint reasoned      # a finish reason or a block was seen
@@ -242,13 +254,10 @@ cdef class FromGemini(Decoder):
         c.total = as_int(u.get("totalTokenCount"))
         c.reasoning = thoughts
         c.cached = as_int(u.get("cachedContentTokenCount"))
-        for key in ("promptTokensDetails", "candidatesTokensDetails"):
-            for one in as_list(u.get(key)):
-                if as_dict(one).get("modality") == "AUDIO":
-                    if key == "promptTokensDetails":
-                        c.audio_in = as_int(one.get("tokenCount"))
-                    else:
-                        c.audio_out = as_int(one.get("tokenCount"))
+        c.audio_in, c.image_in = modalities(u.get("promptTokensDetails"))
+        c.audio_out, c.image_out = modalities(u.get("candidatesTokensDetails"))
+        c.cached_audio, _ = modalities(u.get("cacheTokensDetails"))
+        c.tier = as_str(u.get("serviceTier"))
         return 0
 
     cdef int done(self) except -1:

@@ -69,22 +69,42 @@ cdef class Call:
 cdef class Counts:
     """Tokens as told so far, -1 for a class nobody counted. prompt includes cached and written, completion reasoning."""
     cdef long long prompt, completion, total, cached, written, reasoning, audio_in, audio_out
+    # these are told to nobody: they only cost what they cost
+    cdef long long cached_audio, written_1h, image_in, image_out
+    cdef str tier              # as the usage itself tells it, "" where the answer does
     cdef bint known
 
     def __cinit__(self):
         self.prompt = self.completion = self.total = self.cached = self.written = -1
         self.reasoning = self.audio_in = self.audio_out = -1
+        self.cached_audio = self.written_1h = self.image_in = self.image_out = -1
+        self.tier = ""
 
     cdef long long sum(self):
         if self.total >= 0:
             return self.total
         return max(self.prompt, 0) + max(self.completion, 0)
 
-    cdef object export(self):
+    cdef object export(self, str tier):
+        """As `types.Usage`. tier: what the answer says it was served as."""
         if not self.known:
             return None
-        return _Usage(max(self.prompt, 0), max(self.completion, 0), max(self.cached, 0), max(self.written, 0),
-                      max(self.reasoning, 0))
+        usage = _Usage(max(self.prompt, 0), max(self.completion, 0), max(self.cached, 0), max(self.written, 0),
+                       max(self.reasoning, 0))
+        if self.audio_in > 0:
+            usage.input_audio_tokens = self.audio_in
+        if self.audio_out > 0:
+            usage.output_audio_tokens = self.audio_out
+        if self.cached_audio > 0:
+            usage.cached_audio_tokens = self.cached_audio
+        if self.written_1h > 0:
+            usage.cache_write_1h_tokens = self.written_1h
+        if self.image_in > 0:
+            usage.input_image_tokens = self.image_in
+        if self.image_out > 0:
+            usage.output_image_tokens = self.image_out
+        usage.service_tier = _SERVICE_TIERS.get(self.tier or tier, "")
+        return usage
 
 
 cdef class Choice:

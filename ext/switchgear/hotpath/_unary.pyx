@@ -366,7 +366,7 @@ cdef class Unary:
         if found.error_start >= 0 and found.choices_start < 0:
             return False
         if found.usage_start >= 0:
-            self.usage = path.read_usage(body[found.usage_start : found.usage_end])
+            self.usage = path.read_usage(body[found.usage_start : found.usage_end], body)
         if self.hop.token is not None and found.model_start >= 0:
             body = splice(body, found.model_start, found.model_end, self.lane.name)
         headers.append((b"x-switchgear-target", self.hop.target.header))

@@ -50,6 +50,8 @@ _SERVICE_TIERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("batch", {"processing": "batch"}),
     ("priority", {"service_tier": "priority"}),
     ("flex", {"service_tier": "flex"}),
+    ("fast", {"service_tier": "fast"}),
+    ("fast", {"speed": "fast"}),
 )
 
 

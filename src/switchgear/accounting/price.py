@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from switchgear.accounting.rates import CLASSES, PICO_PER_NANO, Rates, Steps, bands
+from switchgear.accounting.rates import CLASSES, PICO_PER_NANO, Bands, Rates, Steps, bands
 from switchgear.hotpath._price import PriceTable
 from switchgear.types import Usage
 
@@ -73,10 +73,29 @@ class Price:
         flagged: bool = False,
     ):
         """steps: of the classes that have a price. tiers: by service tier, the steps that it has instead."""
-        self._tables = {"": bands(steps), **{name: bands({**steps, **own}) for name, own in tiers.items()}}
-        self._image, self._request = image_picousd, request_picousd
+        tables = {"": bands(steps), **{name: bands({**steps, **own}) for name, own in tiers.items()}}
+        self._fill(tables, image_picousd, request_picousd)
         self.flagged = flagged
         self.version = f"{source}+{self._hash()}" if source != UNKNOWN_VERSION else source
+
+    @classmethod
+    def from_json(cls, version: str, document: Mapping[str, Any], *, flagged: bool = False) -> Price:
+        """The price that `to_json` wrote down, under its version. Raises ValueError when they do not belong together.
+
+        A ledger that keeps both can make any receipt again, whatever the configuration says by then.
+        """
+        price = cls.__new__(cls)
+        tables: dict[str, Bands] = {
+            name: tuple((above, Rates(*rates)) for above, *rates in each) for name, each in document["tiers"].items()
+        }
+        price._fill(tables, document["image"], document["request"])
+        price.flagged, price.version = flagged, version
+        if version != UNKNOWN_VERSION and not version.endswith(f"+{price._hash()}"):
+            raise ValueError(f"these are not the rates of price version {version}")
+        return price
+
+    def _fill(self, tables: dict[str, Bands], image_picousd: int, request_picousd: int) -> None:
+        self._tables, self._image, self._request = tables, image_picousd, request_picousd
         rows: dict[str, Sequence[tuple[int, ...]]] = {
             name: [(above, *rates) for above, rates in each] for name, each in self._tables.items()
         }

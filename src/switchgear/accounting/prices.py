@@ -12,9 +12,12 @@ In this order; the first that has a price at that time decides:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from switchgear.accounting import catalogue as catalogues
 from switchgear.accounting.catalogue import Catalogue
@@ -26,6 +29,7 @@ from switchgear.config.schema_prices import Price as PriceEntry
 from switchgear.config.schema_prices import Rates, UnknownPrice
 from switchgear.config.validate_prices import starts_at
 from switchgear.errors import ConfigError, PriceUnknown
+from switchgear.types import SERVICE_TIERS
 
 CACHE_SIZE = 4096
 """Targets whose price is remembered. Clients may name models freely (`provider/model`), so it must be bounded."""
@@ -46,7 +50,13 @@ VENDORS = {
     "cerebras": "cerebras",
     "zai": "zai",
 }
-_SERVICE_TIERS = ("batch", "priority", "flex")
+
+
+class _Known(Struct):
+    """What was found out about a target. The first span is of no time, so that it is looked up."""
+
+    sources: list[Schedule]
+    span: Span = Span(None, math.inf, -math.inf)
 
 
 class Prices:
@@ -67,14 +77,18 @@ class Prices:
     ):
         self.catalogue = catalogue
         self._exact = {key: configured(entries) for key, entries in overrides.items() if not key.endswith("*")}
-        patterns = sorted((key[:-1] for key in overrides if key.endswith("*")), key=len, reverse=True)
-        self._patterns = [(prefix, configured(overrides[f"{prefix}*"])) for prefix in patterns]
+        self._patterns = [
+            (owner, prefix[:-1], configured(entries))
+            for key, entries in overrides.items()
+            if key.endswith("*")
+            for owner, _, prefix in (key.partition("/"),)
+        ]
         self._vendors = {
             name: vendor for name, url in (addresses or {}).items() if (vendor := catalogue.vendor_at(url)) is not None
         }
         self._cap = cap(unknown) if isinstance(unknown, UnknownPrice) else None
         self._refuse = unknown == "refuse"
-        self._spans: dict[tuple[str, str, str], Span] = {}
+        self._known: dict[tuple[str, str, str], _Known] = {}
 
     @classmethod
     def from_config(cls, config: Config, catalogue: Catalogue | None = None) -> Prices:
@@ -92,13 +106,16 @@ class Prices:
         provider: the configured name. model: the name the provider is asked for. In memory after the first time.
         """
         key = (provider, provider_type, model)
-        span = self._spans.get(key)
-        if span is None or not span.since_s <= time_s < span.until_s:
-            span = self._resolve(key, time_s)
-            while len(self._spans) >= CACHE_SIZE:
-                self._spans.pop(next(iter(self._spans)), None)
-            self._spans[key] = span
-        return span.price
+        known = self._known.get(key)
+        if known is None:
+            known = _Known(self._sources(*key))
+            while len(self._known) >= CACHE_SIZE:
+                self._known.pop(next(iter(self._known)), None)
+            self._known[key] = known
+        elif known.span.since_s <= time_s < known.span.until_s:
+            return known.span.price
+        known.span = self._resolve(known.sources, time_s)
+        return known.span.price
 
     def require(self, provider: str, provider_type: str, model: str, time_s: float, *, limited: bool = False) -> Price:
         """As `at`, for a request that is about to be sent.
@@ -114,9 +131,9 @@ class Prices:
             raise PriceUnknown(provider, model)
         return UNKNOWN
 
-    def _resolve(self, key: tuple[str, str, str], time_s: float) -> Span:
+    def _resolve(self, sources: Sequence[Schedule], time_s: float) -> Span:
         window = Span(None)
-        for schedule in self._sources(*key):
+        for schedule in sources:
             span = schedule.at(time_s)
             window = span.narrowed(window)
             if span.price is not None:
@@ -124,14 +141,14 @@ class Prices:
         return Span(self._cap).narrowed(window)
 
     def _sources(self, provider: str, provider_type: str, model: str) -> list[Schedule]:
-        owners = dict.fromkeys((provider, provider_type))
+        owners = list(dict.fromkeys((provider, provider_type)))
         found = [self._exact[key] for owner in owners if (key := f"{owner}/{model}") in self._exact]
-        found += [
-            schedule
-            for prefix, schedule in self._patterns
-            for owner in owners
-            if f"{owner}/{model}".startswith(prefix) and prefix.startswith(f"{owner}/")
+        beginnings = [
+            (-len(prefix), owners.index(owner), schedule)
+            for owner, prefix, schedule in self._patterns
+            if owner in owners and model.startswith(prefix)
         ]
+        found += [schedule for _, _, schedule in sorted(beginnings, key=lambda each: each[:2])]
         public = self._public(provider, provider_type, model)
         return [*found, public] if public is not None else found
 
@@ -177,7 +194,7 @@ def cap(declared: UnknownPrice) -> Price:
 
 def _price(entry: PriceEntry) -> Price:
     tiers: dict[str, dict[str, Steps]] = {}
-    for name in _SERVICE_TIERS:
+    for name in SERVICE_TIERS:
         rates: Rates | None = getattr(entry, name)
         if rates is not None:
             tiers[name] = steps_of(_rates(rates))

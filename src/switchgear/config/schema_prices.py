@@ -44,7 +44,7 @@ class Price(Rates, frozen=True, kw_only=True, rename={"since": "from"}):
     """What a model costs, from a date on. request: USD per request. image: USD per generated image.
 
     since (written `from`): the first day, as `2026-01-31` or with a time; the latest entry that has begun applies.
-    batch, priority, flex: what those service tiers cost instead; what is not given stays as above.
+    batch, priority, flex, fast: what those service tiers cost instead; what is not given stays as above.
     """
 
     since: str | None = None
@@ -54,6 +54,7 @@ class Price(Rates, frozen=True, kw_only=True, rename={"since": "from"}):
     batch: Rates | None = None
     priority: Rates | None = None
     flex: Rates | None = None
+    fast: Rates | None = None
 
 
 class UnknownPrice(Section, frozen=True):

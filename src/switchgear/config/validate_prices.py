@@ -12,6 +12,7 @@ from switchgear.config.report import Report
 from switchgear.config.schema import Config
 from switchgear.config.schema_prices import Ledger, Price, PriceTier, Rates, UnknownPrice
 from switchgear.config.suggest import did_you_mean
+from switchgear.types import SERVICE_TIERS
 
 MAX_PRICE_USD = 1_000_000.0
 """Of a million tokens, an image or a request: a dollar per token, which keeps every product within 64 bits."""
@@ -29,6 +30,8 @@ def validate_prices(config: Config, report: Report, known_types: Mapping[str, An
             _price(entries, path, report)
         else:
             _dated(entries, path, report)
+    if config.price_catalogue is not None:
+        _catalogue(config.price_catalogue, report)
     if isinstance(config.unknown_price, UnknownPrice):
         _unknown(config.unknown_price, report)
     _ledger(config.ledger, report)
@@ -41,6 +44,13 @@ def starts_at(since: str) -> float:
     """
     moment = datetime.fromisoformat(since)
     return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _catalogue(path: str, report: Report) -> None:
+    if not path.strip() or "\0" in path or os.path.isdir(path):
+        report.error(("price_catalogue",), "expected the name of a file")
+    elif not os.path.exists(path):
+        report.warn(("price_catalogue",), "not there yet: run `switchgear prices update`; until then built-in prices")
 
 
 def _key(key: str, path: Path, config: Config, known_types: Mapping[str, Any] | None, report: Report) -> None:
@@ -86,7 +96,7 @@ def _price(price: Price, path: Path, report: Report) -> float | None:
     for unit in ("request", "image"):
         _usd(getattr(price, unit), (*path, unit), report)
     _tiers(price.tiers, (*path, "tiers"), report)
-    for tier in ("batch", "priority", "flex"):
+    for tier in SERVICE_TIERS:
         rates = getattr(price, tier)
         if rates is not None:
             _some(rates, (*path, tier), report)
@@ -116,7 +126,7 @@ def _tiers(tiers: list[PriceTier], path: Path, report: Report) -> None:
 
 def _some(rates: Rates, path: Path, report: Report) -> None:
     if all(getattr(rates, name) is None for name in Rates.__struct_fields__):
-        report.error(path, f"expected at least one price: {', '.join(Rates.__struct_fields__)}")
+        report.error(path, "expected at least one price, such as input or output")
 
 
 def _rates(rates: Rates, path: Path, report: Report) -> None:

@@ -84,7 +84,7 @@ class FastPath:
         answered: Outcome,
         slab: Slab,
         bounds: tuple[float, ...],
-        read_usage: Callable[[bytes], Usage | None],
+        read_usage: Callable[[bytes, bytes], Usage | None],
         metering: Accounts,
         tags_of: Callable[[bytes, bytes], bytes],
         gather_bytes: int,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 import zlib
-from typing import Annotated
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 from msgspec.json import encode as json_string
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
 from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
-from switchgear.types import Headers, RequestContext, Usage
+from switchgear.types import Headers, RequestContext
 from switchgear.upstream.answer import EventRelay
 from switchgear.upstream.upstream import Answered
+from switchgear.upstream.usage import read_usage as read_usage
 from switchgear.wire import errors as wire
 
 ERROR_BODY_MAX = 256 * 1024
@@ -184,55 +184,7 @@ async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
             raise UpstreamProtocolError("The upstream's stream goes on and on without an event.")
 
 
-Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what is beyond is no number of tokens
-
-
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
     """The model's name to put back, as a JSON string: only where the upstream was asked by another
     name than the client's."""
     return json_string(ctx.model) if ctx.model and model != ctx.model else None
-
-
-class _Details(Struct):
-    cached_tokens: Tokens | None = None
-    cache_write_tokens: Tokens | None = None
-    reasoning_tokens: Tokens | None = None
-
-
-class _UsageWire(Struct):
-    prompt_tokens: Tokens | None = None
-    completion_tokens: Tokens | None = None
-    input_tokens: Tokens | None = None
-    output_tokens: Tokens | None = None
-    total_tokens: Tokens | None = None
-    prompt_cache_hit_tokens: Tokens | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-_decode_usage = Decoder(_UsageWire).decode
-_NO_DETAILS = _Details()
-
-
-def read_usage(token: bytes) -> Usage | None:
-    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none
-    (TRANSLATION §12)."""
-    try:
-        usage = _decode_usage(token)
-    except (DecodeError, UnicodeDecodeError):
-        return None
-    given = usage.prompt_tokens_details or usage.input_tokens_details or _NO_DETAILS
-    made = usage.completion_tokens_details or usage.output_tokens_details or _NO_DETAILS
-    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens or 0
-    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens or 0
-    if usage.total_tokens is not None and made.reasoning_tokens and usage.total_tokens > prompt + completion:
-        completion = usage.total_tokens - prompt  # xAI counts reasoning beside the completion
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=completion,
-        cached_tokens=given.cached_tokens or usage.prompt_cache_hit_tokens or 0,
-        cache_write_tokens=given.cache_write_tokens or 0,
-        reasoning_tokens=made.reasoning_tokens or 0,
-    )

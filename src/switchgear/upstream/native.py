@@ -24,7 +24,8 @@ from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 from switchgear.upstream.anthropic_relay import AnthropicRelay, read_counts
 from switchgear.upstream.passage import own_headers, rejection, send, whole_body
-from switchgear.upstream.translated import encode, first_events, native_headers, usage_of
+from switchgear.upstream.translated import encode, first_events, native_headers
+from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Encoded, ReplyContext
 from switchgear.wire.gemini import UsageMetadata
 

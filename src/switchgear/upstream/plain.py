@@ -10,14 +10,17 @@ from msgspec.json import encode as json_string
 from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
 from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
+from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.usage import images_made
 
 if TYPE_CHECKING:
     from switchgear.types import Headers, RequestContext
     from switchgear.upstream.upstream import Answered, Upstream
 
+_MAKES_IMAGES = frozenset(("images.generations", "images.edits", "images.variations"))
 _NO_OBJECT = "The upstream's answer is not a JSON object."
 _DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
 
@@ -91,7 +94,10 @@ def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> byte
     if found.error_start >= 0 and found.choices_start < 0 and ctx.endpoint.sse == "chat":
         raise answers.embedded_error(body)
     if found.usage_start >= 0:
-        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end])
+        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end], body)
+    if ctx.endpoint.name in _MAKES_IMAGES and (images := images_made(body)):
+        ctx.usage = ctx.usage or Usage()
+        ctx.usage.images = images
     if renamed is not None and found.model_start >= 0:
         return splice(body, found.model_start, found.model_end, renamed)
     return body

@@ -22,10 +22,10 @@ from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.dialects.responses_reply import envelope
 from switchgear.providers.formats import anthropic, gemini, ollama, openai_chat, openai_responses
 from switchgear.providers.model_traits import target_model
-from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.passage import client_headers, conversation_of, rejection, send, whole_body
+from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Reasoning, ToolCall
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from switchgear.types import Headers, RequestContext, Target
     from switchgear.upstream.upstream import Answered, Upstream
     from switchgear.wire.conversation import Answer as Reply
-    from switchgear.wire.conversation import Conversation, Encoded, Message, Part, TokenUsage
+    from switchgear.wire.conversation import Conversation, Encoded, Message, Part
 
 DIALECTS: dict[str, ModuleType] = {
     "chat": chat_dialect,
@@ -104,7 +104,7 @@ class TranslatedConversation:
         reply: Reply = FORMATS[self.fmt].decode_response(body, encoded.context)
         if not reply.choices:
             raise UpstreamProtocolError("The upstream's answer has no choice.")
-        ctx.usage = usage_of(reply.usage)
+        ctx.usage = usage_of(reply.usage, reply.service_tier)
         out: bytes = DIALECTS[self.client].encode_response(reply, conversation, ctx.model)
         return Answer(response, out, headers=client_headers(ctx, response, _JSON))
 
@@ -227,16 +227,3 @@ def echo_of(conversation: Conversation) -> dict[str, Any]:
     fields = {name: value for name, value in envelope(conversation, "", "", 0).items() if name not in _OWN}
     echoed: dict[str, Any] = msgspec.json.decode(_encode(fields))
     return echoed
-
-
-def usage_of(usage: TokenUsage | None) -> Usage | None:
-    """Tokens as the gateway counts them."""
-    if usage is None:
-        return None
-    return Usage(
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_tokens or 0,
-        usage.cache_write_tokens or 0,
-        usage.reasoning_tokens or 0,
-    )
