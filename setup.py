@@ -12,7 +12,19 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-CYTHON_MODULES = ["_client", "_head", "_http1", "_leases", "_metrics", "_peek", "_score", "_sse", "_translate", "_unary"]
+CYTHON_MODULES = [
+    "_client",
+    "_estimate",
+    "_head",
+    "_http1",
+    "_leases",
+    "_metrics",
+    "_peek",
+    "_score",
+    "_sse",
+    "_translate",
+    "_unary",
+]
 
 SANITIZE = os.environ.get("SWITCHGEAR_SANITIZE", "") not in ("", "0")
 COMPILE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"] if SANITIZE else ["-O3", "-g0"]

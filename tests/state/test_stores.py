@@ -160,8 +160,8 @@ async def ask(pair: Pair, worker: str, name: str, seq: int, **values: int) -> tu
 
 async def test_a_grant_is_at_most_what_is_free(pair: Pair) -> None:
     assert await ask(pair, "a", "fixed", 1, want=70) == ("OK", 70, 0, 70)
-    assert await ask(pair, "b", "fixed", 1, want=70) == ("OK", 7, 0, 77)  # of 30 its share: 1/4
-    assert await ask(pair, "b", "fixed", 2, want=70, least=23, have=7) == ("OK", 23, 0, 100)
+    assert await ask(pair, "b", "fixed", 1, want=70) == ("OK", 15, 0, 85)  # of 30 its share
+    assert await ask(pair, "b", "fixed", 2, want=70, least=15, have=15) == ("OK", 15, 0, 100)
     assert await ask(pair, "a", "fixed", 2, want=1, have=70) == ("OK", 0, 0, 100)
 
 

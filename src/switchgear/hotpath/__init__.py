@@ -1,6 +1,7 @@
 """The compiled modules: what runs per request and per streamed event. Sources in ext/, stubs and documentation here.
 
 _client   the upstream HTTP/1.1 client and its keep-alive pool
+_estimate  prompt tokens, guessed from a body's bytes
 _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
 _leases   spending what limits allow, in memory; settling it
@@ -16,7 +17,19 @@ Importing this package imports none of them; a module that was not built fails w
 
 from importlib.util import find_spec
 
-MODULES = ("_client", "_head", "_http1", "_leases", "_metrics", "_peek", "_score", "_sse", "_translate", "_unary")
+MODULES = (
+    "_client",
+    "_estimate",
+    "_head",
+    "_http1",
+    "_leases",
+    "_metrics",
+    "_peek",
+    "_score",
+    "_sse",
+    "_translate",
+    "_unary",
+)
 
 
 def require() -> None:

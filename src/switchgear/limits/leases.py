@@ -483,10 +483,12 @@ class Leases:
         giving, asking = held.look(bucket, now)
         if giving:
             bucket.withdraw(giving)
-        owes = bucket.spent != held.acked and now - held.told_at >= REPORT_S
+        unsure = held.status in (Status.SETTLING, Status.UNSEEDED)  # until the store has counted what was before
+        owes = (unsure or bucket.spent != held.acked) and now - held.told_at >= REPORT_S
         if (giving or asking or owes) and not held.asking:
             self._due[bucket] = None
-        if not bucket.available and bucket.spent == held.acked and bucket not in self._due and held.idle(now):
+        quiet = not (unsure or bucket.available or bucket.spent != held.acked or bucket in self._due)
+        if quiet and held.idle(now):
             self._watched.pop(bucket, None)
 
     def _sweep(self, now: float) -> None:

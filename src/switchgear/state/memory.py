@@ -204,7 +204,7 @@ class MemoryStore:
             bucket.wanted_ms = now_ms + WANTED_MS
             return 0
         live = sum(1 for until in self._live.values() if until >= now_ms)
-        share = max(ask.least, free // (2 * live)) if live > 1 else free
+        share = max(ask.least, free // live) if live > 1 else free
         return min(ask.want, share)
 
     def _reclaim(self, bucket: _Bucket, worker: str, now_ms: int) -> None:

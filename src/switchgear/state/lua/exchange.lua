@@ -167,7 +167,7 @@ local function exchange(key, at)
     local free = capacity - bucket.s - bucket.h
     if free >= least and free > 0 then
       local share = free
-      if live > 1 then share = math.max(least, math.floor(free / (2 * live))) end
+      if live > 1 then share = math.max(least, math.floor(free / live)) end
       granted = math.min(want, share)
       bucket.h = bucket.h + granted
       have = have + granted
