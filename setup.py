@@ -14,6 +14,7 @@ from setuptools import Extension, setup
 
 CYTHON_MODULES = [
     "_client",
+    "_estimate",
     "_head",
     "_http1",
     "_journal",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from switchgear.state.memory import MemoryStore
@@ -18,6 +18,7 @@ from tests.support.redis_server import RedisServer
 
 BEGIN_MS = 1_800_000_000_000
 TTL_MS = 2000
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # an example shrinks slowly over a socket
 CLOCK = "local time = redis.call('TIME')\nlocal now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
 
 
@@ -33,6 +34,13 @@ class Clocked(_Script):
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
+class Remembering(MemoryStore):
+    """Forgets no bucket, however new it looks: which ones are forgotten when is not Redis's way."""
+
+    def _forget_some(self, now_ms: int) -> None:
+        pass
+
+
 class Pair:
     """The two stores on one clock. Each exchange has to be answered alike."""
 
@@ -41,8 +49,13 @@ class Pair:
         self.now_ms = BEGIN_MS
         self.redis = RedisStore(server.url, timeout_s=5.0)
         self.redis._exchange, self.redis._levels = Clocked("exchange.lua"), Clocked("levels.lua")
-        self.memory = MemoryStore(lambda: self.now_ms)
+        self.memory = Remembering(lambda: self.now_ms)
         server.flush()
+
+    async def begin(self) -> Pair:
+        """Both stores are new now."""
+        await self.exchange("nobody", [], ttl_ms=0)
+        return self
 
     async def exchange(self, worker: str, asks: list[Ask], ttl_ms: int = TTL_MS, settle_ms: int = 0) -> Reply:
         self.server.command("SET", "{switchgear}test-clock", str(self.now_ms))
@@ -65,8 +78,8 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(redis_server: RedisServer):
-    made = Pair(redis_server)
+async def pair(redis_server: RedisServer) -> AsyncIterator[Pair]:
+    made = await Pair(redis_server).begin()
     yield made
     await made.redis.close()
 
@@ -93,15 +106,15 @@ STEPS = st.lists(
         st.sampled_from([-1, -1, 0, 30]),  # seed
         st.booleans(),  # the number of the message goes on
     ),
-    max_size=30,
+    max_size=20,
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, settle_ms=st.sampled_from([0, 0, 1500]))
 def test_any_sequence_is_answered_alike(redis_session: RedisServer, steps: list, settle_ms: int) -> None:
     async def run() -> None:
-        pair = Pair(redis_session)
+        pair = await Pair(redis_session).begin()
         held: dict[tuple[str, str], list[int]] = {}  # (worker, bucket): have, reserved, spent, acked, seq
         for worker, name, spends, gives, wants, least, passes, ttl, seed, counts in steps:
             state = held.setdefault((worker, name), [0, 0, 0, 0, 0])
@@ -147,8 +160,8 @@ async def ask(pair: Pair, worker: str, name: str, seq: int, **values: int) -> tu
 
 async def test_a_grant_is_at_most_what_is_free(pair: Pair) -> None:
     assert await ask(pair, "a", "fixed", 1, want=70) == ("OK", 70, 0, 70)
-    assert await ask(pair, "b", "fixed", 1, want=70) == ("OK", 7, 0, 77)  # of 30 its share: 1/4
-    assert await ask(pair, "b", "fixed", 2, want=70, least=23, have=7) == ("OK", 23, 0, 100)
+    assert await ask(pair, "b", "fixed", 1, want=70) == ("OK", 15, 0, 85)  # of 30 its share
+    assert await ask(pair, "b", "fixed", 2, want=70, least=15, have=15) == ("OK", 15, 0, 100)
     assert await ask(pair, "a", "fixed", 2, want=1, have=70) == ("OK", 0, 0, 100)
 
 
@@ -172,9 +185,9 @@ async def test_a_sliding_bucket_comes_back_in_steps_from_when_it_was_full(pair: 
     pair.now_ms += 1
     assert await ask(pair, "a", "minute", 3, spent=100, want=10) == ("OK", 1, 99, 1)
     pair.now_ms += 2000
-    assert await ask(pair, "a", "minute", 4, spent=101, want=10) == ("OK", 3, 97, 3)
+    assert await ask(pair, "a", "minute", 4, spent=101, want=10) == ("OK", 4, 96, 4)
     pair.now_ms += 57_000
-    assert await ask(pair, "a", "minute", 5, spent=104) == ("OK", 0, 4, 0)
+    assert await ask(pair, "a", "minute", 5, spent=105) == ("OK", 0, 5, 0)
 
 
 async def test_slots_of_the_dead_come_back_whole_and_sliding_ones_with_time(pair: Pair) -> None:
@@ -207,7 +220,7 @@ async def test_a_threshold_is_told_once(pair: Pair) -> None:
     pair.now_ms += 1000
     day = {field: getattr(BUCKETS["day"], field) for field in Ask.__struct_fields__}
     fired = []
-    for worker, seq, spent in (("a", 1, 9), ("a", 2, 10), ("b", 1, 30), ("b", 2, 30), ("a", 3, 11)):
+    for worker, seq, spent in (("a", 1, 9), ("a", 2, 10), ("b", 1, 30), ("b", 2, 30), ("a", 3, 20)):
         reply = await pair.exchange(worker, [Ask(**{**day, "seq": seq, "spent": spent})])
         fired.append((reply.told[0].fired_from, reply.told[0].fired_to))
     assert fired == [(0, 0), (0, 1), (1, 2), (2, 2), (2, 3)]
@@ -239,7 +252,7 @@ async def test_scripts_that_redis_forgot_are_sent_again(redis_server: RedisServe
     store = RedisStore(redis_server.url)
     await store.exchange("a", TTL_MS, 0, 0, [])
     redis_server.command("SCRIPT", "FLUSH")
-    assert (await store.exchange("a", TTL_MS, 0, 0, [])).calls == 2
+    assert (await store.exchange("a", TTL_MS, 0, 1, [])).calls == 2
     await store.close()
 
 
@@ -263,7 +276,7 @@ async def test_a_stalled_redis_is_given_up_in_time(own_redis: RedisServer) -> No
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "--user", "gate on >s3:cret ~* &* +@all")
+    server = RedisServer(tmp_path, "--user", *"gate on >s3:cret ~* &* +@all".split())
     yield server
     server.stop()
 

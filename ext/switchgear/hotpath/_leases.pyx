@@ -35,6 +35,7 @@ SLOT_BYTES = SLOT
 KEY_BYTES = SLOT - HEAD
 
 
+@cython.no_gc  # refers to numbers only, and buckets give their slots back while a cycle is being cleared
 cdef class Slots:
     def __cinit__(self, Py_ssize_t count, int fd=-1, Py_ssize_t offset=0):
         cdef void *mapped
@@ -98,6 +99,7 @@ cdef class Clock:
         self.touched = []
 
 
+@cython.no_gc_clear  # its slot goes back when it is deallocated, for which it needs `slots`
 cdef class Bucket:
     def __cinit__(self, Clock clock not None, Slots slots not None, limit, str key, int resource, bint hard,
                   int64_t kind=0, double ends_at=INFINITY, int64_t base=0):

@@ -1,6 +1,7 @@
 """The compiled modules: what runs per request and per streamed event. Sources in ext/, stubs and documentation here.
 
 _client   the upstream HTTP/1.1 client and its keep-alive pool
+_estimate  prompt tokens, guessed from a body's bytes
 _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
 _leases   spending what limits allow, in memory; settling it
@@ -20,6 +21,7 @@ from importlib.util import find_spec
 
 MODULES = (
     "_client",
+    "_estimate",
     "_head",
     "_http1",
     "_journal",

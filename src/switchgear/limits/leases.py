@@ -32,10 +32,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from switchgear.hotpath._leases import Bucket, Clock, LimitSet, Slots
 from switchgear.limits.held import Held
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from switchgear.limits.model import Limit
 
 log = logs.get(__name__)
+T = TypeVar("T")
 
 Seed = Callable[["Limit", int], Awaitable[int]]
 """What was spent of a limit since that Unix time (seconds; 0: ever), as the ledger knows it."""
@@ -108,7 +109,7 @@ class Leases:
         self._ended: dict[Bucket, None] = {}  # of windows that are over, until everything is told
         self._watched: dict[Bucket, None] = {}
         self._due: dict[Bucket, None] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way = 0
         self._round: asyncio.Future[None] | None = None
         self._scheduled = False
@@ -182,8 +183,8 @@ class Leases:
 
     @property
     def away(self) -> bool:
-        """Whether the store failed lately and is left alone."""
-        return self.loop.time() < self._away_until
+        """Whether the store cannot be asked: it failed lately and is left alone, or this has stopped."""
+        return self._stopped or self.loop.time() < self._away_until
 
     def _open(self, limit: Limit) -> Bucket:
         # A window that was seen to end does not come back, however the estimate of the store's time moves.
@@ -231,6 +232,8 @@ class Leases:
 
         All that is asked for in one turn of the loop goes to the store in one exchange.
         """
+        if self.away:
+            return
         asked = []
         for bucket, amount in short:
             held = _held(bucket)
@@ -262,7 +265,7 @@ class Leases:
     def _flush(self) -> None:
         """Send what is due. What is under way already waits for its answer."""
         self._scheduled = False
-        if self._stopped or self.away:
+        if self.away:
             self._due.clear()
             self._wake()
             return
@@ -285,28 +288,31 @@ class Leases:
             else []
         )
         round_, self._round = self._round, None
-        self._spawn(self._finish(ready, round_))
+        self._send(ready, round_)
 
-    async def _finish(self, buckets: list[Bucket], round_: asyncio.Future[None] | None) -> None:
-        self._under_way += 1
-        try:
-            await self._exchange(buckets)
-        finally:
+    def _send(self, buckets: list[Bucket], round_: asyncio.Future[None] | None) -> None:
+        """An exchange of its own. What follows it is a callback, which is called too when it never began."""
+
+        def finished(_: asyncio.Task[bool]) -> None:
             self._under_way -= 1
             if round_ is not None and not round_.done():
                 round_.set_result(None)
             if self._due:
                 self._schedule()
 
+        self._under_way += 1
+        self._spawn(self._exchange(buckets)).add_done_callback(finished)
+
     def _wake(self) -> None:
         if self._round is not None and not self._round.done():
             self._round.set_result(None)
         self._round = None
 
-    def _spawn(self, work: Awaitable[None]) -> None:
-        task = self.loop.create_task(work)  # type: ignore[arg-type]  # coroutines only
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # Talking
 
@@ -466,7 +472,7 @@ class Leases:
         if self._due:
             self._next_round()
         elif self._must_beat(now):
-            self._spawn(self._beat())
+            self._send([], None)
 
     def _look_at(self, bucket: Bucket, now: float) -> None:
         held = _held(bucket)
@@ -481,10 +487,12 @@ class Leases:
         giving, asking = held.look(bucket, now)
         if giving:
             bucket.withdraw(giving)
-        owes = bucket.spent != held.acked and now - held.told_at >= REPORT_S
+        unsure = held.status in (Status.SETTLING, Status.UNSEEDED)  # until the store has counted what was before
+        owes = (unsure or bucket.spent != held.acked) and now - held.told_at >= REPORT_S
         if (giving or asking or owes) and not held.asking:
             self._due[bucket] = None
-        if not bucket.available and bucket.spent == held.acked and bucket not in self._due and held.idle(now):
+        quiet = not (unsure or bucket.available or bucket.spent != held.acked or bucket in self._due)
+        if quiet and held.idle(now):
             self._watched.pop(bucket, None)
 
     def _sweep(self, now: float) -> None:
@@ -504,15 +512,6 @@ class Leases:
 
     def _must_beat(self, now: float) -> bool:
         return not self.store.alone and now >= self._beat_at and not self._under_way and not self.away
-
-    async def _beat(self) -> None:
-        self._under_way += 1
-        try:
-            await self._exchange([])
-        finally:
-            self._under_way -= 1
-            if self._due:
-                self._schedule()
 
     # The dead
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 WAIT_S = 0.25
 PATIENCE_S = 0.15
+LONGEST_S = 2.0
+"""A request that is overtaken again and again, by others that want less, ends after this."""
 RETRY_S = 0.02
 STATE_RETRY_AFTER_S = 1.0
 MAX_SETS = 16_384
@@ -179,10 +181,12 @@ class Limits:
             await asyncio.sleep(RETRY_S)
             for bucket, _ in empty:
                 _held(bucket).dry_until = 0.0
-        elif now - began >= WAIT_S:
-            return False
         elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
+            if now - began >= WAIT_S:
+                return False
             await asyncio.sleep(RETRY_S)
+        elif now - began >= LONGEST_S:
+            raise refusals.refusal(short, around, self.leases.now_s())
         await self.leases.refill(short)
         return True
 

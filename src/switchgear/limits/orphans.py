@@ -52,6 +52,7 @@ class LeaseFile:
         if self._fd >= 0:
             if told:
                 self.path.unlink(missing_ok=True)
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # the mapping would keep the lock as long as it lives
             os.close(self._fd)
             self._fd = -1
 

@@ -34,6 +34,7 @@ class _Bucket:
         "anchor_ms",
         "capacity",
         "end_ms",
+        "epoch_ms",
         "fired",
         "held",
         "kind",
@@ -51,6 +52,7 @@ class _Bucket:
         self.kind, self.window_ms, self.end_ms, self.capacity = ask.kind, ask.window_ms, ask.end_ms, ask.capacity
         self.spent = self.held = self.reserved = self.steps = self.fired = self.wanted_ms = self.told = 0
         self.anchor_ms = now_ms
+        self.epoch_ms = 0
         self.unseeded = False
         self.workers: dict[str, _Record] = {}
 
@@ -131,7 +133,9 @@ class MemoryStore:
             if ttl_ms == 0:
                 return Told(Status.OK)  # who is gone begins nothing
             bucket = self._buckets[ask.key] = _Bucket(ask, now_ms)
-            bucket.unseeded = self._has_past(ask, now_ms)
+        if bucket.epoch_ms != self._epoch_ms:  # new, or from before a loss
+            bucket.epoch_ms = self._epoch_ms
+            bucket.unseeded = bucket.unseeded or self._has_past(ask, now_ms)
         record = bucket.workers.get(worker)
         if record is None:
             record = bucket.workers[worker] = _Record(0, ask.acked, 0, 0)
@@ -188,7 +192,8 @@ class MemoryStore:
         if bucket.unseeded:
             if ask.seed < 0:
                 return Status.UNSEEDED
-            bucket.spent, bucket.unseeded = max(ask.seed, bucket.told), False
+            told = bucket.told if ask.kind is Kind.FIXED else 0
+            bucket.spent, bucket.unseeded = max(ask.seed, bucket.spent, told), False
         return Status.OK
 
     def _grant(self, bucket: _Bucket, worker: str, ask: Ask, now_ms: int) -> int:
@@ -199,7 +204,7 @@ class MemoryStore:
             bucket.wanted_ms = now_ms + WANTED_MS
             return 0
         live = sum(1 for until in self._live.values() if until >= now_ms)
-        share = max(ask.least, free // (2 * live)) if live > 1 else free
+        share = max(ask.least, free // live) if live > 1 else free
         return min(ask.want, share)
 
     def _reclaim(self, bucket: _Bucket, worker: str, now_ms: int) -> None:

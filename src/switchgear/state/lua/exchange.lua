@@ -8,7 +8,8 @@
 --       s  spent          h  sum of what workers hold    r  sum of what of it is reserved
 --       a  Unix ms from which the steps of a sliding bucket count, k  steps credited since
 --       t  thresholds passed     w  wanted until (Unix ms)
---       u  1: what was spent before the store was new is not known yet;  c  spent by workers told of meanwhile
+--       e  the epoch (its Unix ms) it was last written in
+--       u  1: what was spent before that epoch is not known for sure;  c  spent by all workers that were heard of
 --       @WORKER  "SEQ:SPENT:HELD:RESERVED" as that worker last told
 -- The number behind the tag changes with the layout, so that versions never read each other's.
 --
@@ -107,21 +108,22 @@ local function exchange(key, at)
   local least, want, seed = tonumber(ARGV[at + 11]), tonumber(ARGV[at + 12]), tonumber(ARGV[at + 13])
   local thresholds = ARGV[at + 14]
 
-  local stored = redis.call('HMGET', key, 's', 'h', 'r', 'a', 'k', 't', 'w', 'u', 'c', own)
+  local stored = redis.call('HMGET', key, 's', 'h', 'r', 'a', 'k', 't', 'w', 'u', 'c', 'e', own)
   local fresh = not stored[1]
   local bucket = {}
-  for i, name in ipairs({'s', 'h', 'r', 'a', 'k', 't', 'w', 'u', 'c'}) do bucket[name] = tonumber(stored[i] or 0) end
+  for i, name in ipairs({'s', 'h', 'r', 'a', 'k', 't', 'w', 'u', 'c', 'e'}) do bucket[name] = tonumber(stored[i] or 0) end
 
   if start > now then return {EARLY, 0, 0, 0, 0, 0, 0, 0, 0, 0} end
   local over = finish > 0 and now >= finish
   if over and fresh then return {OVER, 0, 0, 0, 0, 0, 0, 0, 0, 0} end
   if fresh and ttl == 0 then return {OK, 0, 0, 0, 0, 0, 0, 0, 0, 0} end  -- who is gone begins nothing
-  if fresh then
-    bucket.a = now
+  if fresh then bucket.a = now end
+  if bucket.e ~= epoch_ms then  -- new, or from before a loss
+    bucket.e = epoch_ms
     if has_past(kind, window, start) then bucket.u = 1 end
   end
 
-  local last_seq, last_spent, last_held, last_reserved = record(stored[10])
+  local last_seq, last_spent, last_held, last_reserved = record(stored[11])
   if not last_seq then
     last_spent, last_held, last_reserved = acked, 0, 0
     bucket.c = bucket.c + acked - base
@@ -152,7 +154,8 @@ local function exchange(key, at)
     status = SETTLING
   elseif bucket.u == 1 then
     if seed >= 0 then
-      bucket.s, bucket.u = math.max(seed, bucket.c), 0
+      bucket.s, bucket.u = math.max(seed, bucket.s), 0
+      if kind == FIXED then bucket.s = math.max(bucket.s, bucket.c) end
     else
       status = UNSEEDED
     end
@@ -164,7 +167,7 @@ local function exchange(key, at)
     local free = capacity - bucket.s - bucket.h
     if free >= least and free > 0 then
       local share = free
-      if live > 1 then share = math.max(least, math.floor(free / (2 * live))) end
+      if live > 1 then share = math.max(least, math.floor(free / live)) end
       granted = math.min(want, share)
       bucket.h = bucket.h + granted
       have = have + granted
@@ -183,7 +186,7 @@ local function exchange(key, at)
   end
 
   redis.call('HSET', key, 's', whole(bucket.s), 'h', whole(bucket.h), 'r', whole(bucket.r), 'a', whole(bucket.a),
-    'k', whole(bucket.k), 't', whole(bucket.t), 'w', whole(bucket.w), 'u', whole(bucket.u), 'c', whole(bucket.c),
+    'k', whole(bucket.k), 't', whole(bucket.t), 'w', whole(bucket.w), 'u', whole(bucket.u), 'c', whole(bucket.c), 'e', whole(bucket.e),
     own, packed(seq, spent, have, reserved))
   if finish > 0 then
     redis.call('PEXPIREAT', key, whole(finish + DAY_MS))
