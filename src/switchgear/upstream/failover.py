@@ -230,7 +230,7 @@ async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage
     """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
     try:
         if response.status < 300 and response.body is not None and not response.event_stream:
-            return Answer(response, whole(ctx, model, response, response.body))
+            return Answer(response, await whole(ctx, model, response, response.body))
         return await begun(ctx, model, response, hide_usage)
     except BaseException:
         response.close()

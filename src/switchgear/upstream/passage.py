@@ -24,6 +24,7 @@ from switchgear.errors import NotFound, UpstreamRejected
 from switchgear.providers.dialects import anthropic, chat, gemini, responses
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.upstream import answers
+from switchgear.upstream.coding import plain
 
 if TYPE_CHECKING:
     from switchgear.routing.credentials import Credential
@@ -115,7 +116,7 @@ async def rejection(response: Answered, upstream: Upstream) -> UpstreamRejected:
 async def whole_body(response: Answered) -> bytes:
     """The body of a good answer, read whole and without content coding. Raises `UpstreamProtocolError`."""
     body = response.body if response.body is not None else await response.read_all(answers.GATHER_MAX)
-    return answers.plain(response, body)
+    return await plain(response, body)
 
 
 def client_headers(ctx: RequestContext, response: Answered, content_type: bytes) -> Headers:

@@ -13,6 +13,7 @@ from switchgear.hotpath._sse import CHAT, OPAQUE, RESPONSES, Rewriter
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.coding import plain
 
 if TYPE_CHECKING:
     from switchgear.types import Headers, RequestContext
@@ -71,9 +72,9 @@ async def unread(ctx: RequestContext, response: Answered, headers: Headers | Non
     return Answer(response, None if first else b"", first=first, headers=headers)
 
 
-def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
+async def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
     """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
-    body = answers.plain(response, body)
+    body = await plain(response, body)
     if ctx.endpoint.answers == "object" or (body and answers.is_json(response)):
         return _whole_json(ctx, body, client_name(ctx, model))
     return body
