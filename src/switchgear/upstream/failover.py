@@ -16,6 +16,7 @@ from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.native import foreign
+from switchgear.upstream.passage import send
 from switchgear.upstream.passages import equip
 from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
 
@@ -208,21 +209,9 @@ async def attempt(
     ask_usage = asks_usage(ctx, upstream)
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
-    timeouts = route.timeouts
-    try:
-        response = await upstream.transport.send(
-            upstream.head(ctx, credential, target.model, length),
-            body,
-            gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
-            connect_s=timeouts.connect,
-            first_byte_s=timeouts.first_token,
-            idle_s=timeouts.idle,
-            deadline=ctx.started_at + timeouts.total,
-        )
-    except asyncio.CancelledError as left:
-        ctx.sent = getattr(left, "sent", False)
-        raise
-    ctx.sent = True
+    head = upstream.head(ctx, credential, target.model, length)
+    gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0
+    response = await send(ctx, route, upstream, head, body, gather_bytes)
     return await judged(ctx, target.model, response, ask_usage)
 
 
