@@ -24,7 +24,7 @@ KEYS = b'{"keys":[]}'
 CONFIG = """\
 providers: {{up: {{type: openai, base_url: "http://127.0.0.1:{port}/v1", credentials: [sk-000000], models: [m]}}}}
 keys: [{{name: test, value: {key}}}]
-auth: {{mode: keys, jwt: {{jwks_url: "http://127.0.0.1:{port}/jwks.json", issuer: i, audience: a, algorithms: [ES256]}}}}
+auth: {{mode: keys, jwt: {{jwks_url: "http://127.0.0.1:{port}/keys", issuer: i, audience: a, algorithms: [ES256]}}}}
 """
 
 
