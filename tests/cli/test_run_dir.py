@@ -70,7 +70,7 @@ def test_the_next_start_cleans_up(start_gateway: Start, sim: SimulatorProcess, t
     (worker,) = first.worker_pids()
     first.signal(signal.SIGKILL)
     first.wait(5)
-    until(lambda: not Path(f"/proc/{worker}").exists(), "the worker has ended: it is a fork, and holds the lock as well")
+    until(lambda: not Path(f"/proc/{worker}").exists(), "the worker, a fork that holds the lock too, has ended")
     second = start_gateway(basic_config(sim), {"TMPDIR": str(tmp_path)})
     (path,) = tmp_path.glob("switchgear-*")
     assert path != stale
