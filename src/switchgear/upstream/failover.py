@@ -18,14 +18,14 @@ from switchgear.upstream.answer import Answer
 from switchgear.upstream.native import foreign
 from switchgear.upstream.passage import send
 from switchgear.upstream.passages import equip
-from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
+from switchgear.upstream.plain import asks_usage, judged, outgoing
 
 if TYPE_CHECKING:
     from switchgear.hotpath._unary import Unary
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.upstream.upstream import Answered, Upstream
+    from switchgear.upstream.upstream import Upstream
 
 
 class Failover:
@@ -213,14 +213,3 @@ async def attempt(
     gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0
     response = await send(ctx, route, upstream, head, body, gather_bytes)
     return await judged(ctx, target.model, response, ask_usage)
-
-
-async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
-    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
-    try:
-        if response.status < 300 and response.body is not None and not response.event_stream:
-            return Answer(response, await whole(ctx, model, response, response.body))
-        return await begun(ctx, model, response, hide_usage)
-    except BaseException:
-        response.close()
-        raise

@@ -49,6 +49,17 @@ def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncI
     return body
 
 
+async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
+    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
+    try:
+        if response.status < 300 and response.body is not None and not response.event_stream:
+            return Answer(response, await whole(ctx, model, response, response.body))
+        return await begun(ctx, model, response, hide_usage)
+    except BaseException:
+        response.close()
+        raise
+
+
 async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
     """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
     if response.status >= 300:

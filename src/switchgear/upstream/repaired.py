@@ -19,7 +19,7 @@ from switchgear.upstream.answers import client_name
 from switchgear.upstream.coding import plain
 from switchgear.upstream.native import FOREIGN
 from switchgear.upstream.passage import conversation_of, own_headers, rejection, send
-from switchgear.upstream.plain import asks_usage, begun, outgoing, unread, whole
+from switchgear.upstream.plain import asks_usage, judged, outgoing, unread, whole
 from switchgear.upstream.translated import ask, encode, first_events
 
 if TYPE_CHECKING:
@@ -50,13 +50,7 @@ class ForeignResponses:
         assert isinstance(body, bytes)  # noqa: S101 - it was bytes before
         head = upstream.head(ctx, credential, target.model, len(body))
         response = await send(ctx, route, upstream, head, body)
-        try:
-            if response.status < 300 and response.body is not None and not response.event_stream:
-                return Answer(response, await whole(ctx, target.model, response, response.body))
-            return await begun(ctx, target.model, response, hide_usage=False)
-        except BaseException:
-            response.close()
-            raise
+        return await judged(ctx, target.model, response, False)
 
 
 class RepairedChat:
