@@ -180,7 +180,7 @@ cdef class FastPath:
         cdef Account account
         cdef Reservation held = None
         cdef Py_ssize_t slot = -1
-        cdef long long input_tokens = 0, output_tokens = 0, cost = 0
+        cdef long long raw = 0, input_tokens = 0, output_tokens = 0, cost = 0
         cdef double now
         cdef Py_ssize_t index
         cdef bytes start
@@ -217,9 +217,9 @@ cdef class FastPath:
         if account is None:
             return None
         if account.limits is not None:
-            input_tokens, output_tokens = self.estimates.of_body(
-                model, body, peeked.max_tokens if lane.generates else 0, peeked.n
-            )
+            raw, input_tokens = self.estimates.prompt(model, body)
+            if lane.generates:
+                output_tokens = self.estimates.output(model, peeked.max_tokens, peeked.n)
         else:  # only for the row of a request that is killed
             input_tokens = PyBytes_GET_SIZE(body) // 4
             output_tokens = peeked.max_tokens if peeked.max_tokens > 0 else 0
@@ -279,6 +279,7 @@ cdef class FastPath:
         call.held = held
         call.slot = slot
         call.length = PyBytes_GET_SIZE(body)
+        call.raw = raw
         call.input_tokens = input_tokens
         call.output_tokens = output_tokens
         call.waiter = self.create_future() if response.error is None else None
@@ -294,6 +295,7 @@ cdef class Unary:
     cdef readonly Account account
     cdef readonly Reservation held
     cdef readonly Py_ssize_t slot
+    cdef readonly long long raw    # input tokens as estimated before calibration
     cdef readonly long long input_tokens
     cdef readonly long long output_tokens
     cdef readonly bint settled
@@ -400,7 +402,9 @@ cdef class Unary:
         if self.held is not None:
             self.held.settle(usage.input_tokens, usage.output_tokens, cost)
             if not usage.estimated:
-                self.path.estimates.learn_body(self.lane.model, self.input_tokens, usage)
+                self.path.estimates.observe(
+                    self.lane.model, self.raw, usage.input_tokens, usage.output_tokens, self.peeked.n
+                )
         if self.slot >= 0:
             self.path.journal.append(self.slot, 200, usage, cost, "", total_ms, total_ms)
         return cost

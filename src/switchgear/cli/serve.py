@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 import msgspec
 
+from switchgear.cli.run_dir import run_directory
 from switchgear.config.environment import from_environment
 from switchgear.config.load import SIMULATOR_VARIABLE, load, with_simulator
 from switchgear.config.schema import Config, Provider
@@ -59,13 +58,10 @@ def run(config: Config, path: Path | None, simulated: bool) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(config.logging)
     _raise_file_limit()
-    run_dir = Path(tempfile.mkdtemp(prefix="switchgear-"))
-    try:
+    with run_directory() as run_dir:
         supervisor = Supervisor(config, path, run_dir)
         banner(config, simulated)
         supervisor.serve()
-    finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def needs_simulator(config: Config) -> bool:

@@ -110,6 +110,7 @@ class Unary:
     account: Account
     held: Reservation | None
     slot: int
+    raw: int
     input_tokens: int
     output_tokens: int
     settled: bool

@@ -62,6 +62,7 @@ class Meter:
         "input_tokens",
         "limits",
         "output_tokens",
+        "raw",
         "settled",
     )
 
@@ -70,6 +71,7 @@ class Meter:
     ):
         self._metering = metering
         self.ctx = ctx
+        self.raw = raw  # input tokens as estimated before calibration
         self.limits = limits
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from switchgear.hotpath._leases import Reservation
     from switchgear.hotpath._unary import Unary
     from switchgear.limits.limits import Limits
-    from switchgear.metering.estimates import Estimates
+    from switchgear.limits.estimates import Estimates
     from switchgear.routing.router import Route
     from switchgear.types import Dialect, Headers, Principal, RequestContext, Target, Usage
 
@@ -63,10 +63,18 @@ class Metering:
         if principal is None:
             return
         limits = self.limits.plan(principal, ctx.model)
-        input_tokens, output_tokens = self.estimates.of(ctx)
-        meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens)
+        raw, input_tokens, output_tokens = self.estimate(ctx)
+        meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens, raw)
         cost = self.dearest(route, input_tokens, output_tokens) if self.limits_money(limits) and ctx.model else 0
         await meter.admit(cost)
+
+    def estimate(self, ctx: RequestContext) -> tuple[int, int, int]:
+        """Input tokens before calibration, and input and output tokens to reserve."""
+        peeked = ctx.peeked
+        if peeked is None or not isinstance(ctx.body, bytes):
+            return 0, 0, 0
+        raw, upper = self.estimates.prompt(ctx.model, ctx.body)
+        return raw, upper, self.estimates.output(ctx.model, peeked.max_tokens, peeked.n) if ctx.endpoint.generates else 0
 
     def adopt(self, ctx: RequestContext, call: Unary) -> None:
         """The meter of a request that the compiled path began; None where that has ended it."""
@@ -74,7 +82,7 @@ class Metering:
         if account is None or call.settled:
             return
         limits = account.limits if account.limits is not None else self._unlimited
-        meter = ctx.meter = Meter(self, ctx, limits, call.input_tokens, call.output_tokens)
+        meter = ctx.meter = Meter(self, ctx, limits, call.input_tokens, call.output_tokens, call.raw)
         meter.adopt(account.price, call.held, call.slot, ctx.started_at)
 
     def account(
@@ -153,5 +161,6 @@ class Metering:
 
     def learn(self, meter: Meter, usage: Usage) -> None:
         """Hold an estimate against what the upstream counted."""
-        if not usage.estimated:
-            self.estimates.learn(meter.ctx, meter.input_tokens, usage)
+        peeked = meter.ctx.peeked
+        if peeked is not None and meter.raw and not usage.estimated:
+            self.estimates.observe(meter.ctx.model, meter.raw, usage.input_tokens, usage.output_tokens, peeked.n)

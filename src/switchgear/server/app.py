@@ -14,6 +14,7 @@ from typing import Any
 from switchgear.errors import (
     ClientDisconnected,
     GatewayError,
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     Overloaded,
@@ -30,6 +31,8 @@ from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
 from switchgear.server.worker import Worker
 from switchgear.types import Endpoint, Headers, RequestContext
+
+_BROKEN_BODY = "The request body broke off, or its chunks are not valid."
 
 log = logs.get(__name__)
 
@@ -223,7 +226,8 @@ class App:
             except ClientDisconnected:
                 pass
         elif isinstance(error, ClientDisconnected):
-            pass
+            if exchange.reading and not reply.started:  # gone, or still there with a body that is no valid HTTP
+                await self._refuse(InvalidRequest(_BROKEN_BODY, code="invalid_body"), reply, scope)
         elif isinstance(error, asyncio.CancelledError):
             if not exchange.reason:  # not ours: the server ends
                 raise error

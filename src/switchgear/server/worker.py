@@ -63,6 +63,7 @@ class Worker:
         self._retiring: list[tuple[float, list[Upstream], Authenticator | None, Catalogue | None]] = []
         self._watcher: ConfigWatcher | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._observe_at = 0.0
         # What has a gauge that is not zero, so that it goes to zero when a reload takes the thing itself away.
         self._broken: set[str] = set()  # targets
@@ -71,9 +72,22 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Build everything in the running loop. Raises what makes the configuration unusable here."""
+        """Build everything in the running loop. Raises what makes the configuration unusable here.
+
+        Under a server without lifespan support the first requests call this, several at once: it is done once, for all
+        of them, whoever of them leaves; after a failure the next request tries again.
+        """
+        starting = self._starting
+        if starting is None:
+            starting = self._starting = asyncio.get_running_loop().create_task(self._start())
+        try:
+            await asyncio.shield(starting)
+        finally:
+            if starting.done() and not self.started and self._starting is starting:
+                self._starting = None
+
+    async def _start(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.started = True
         logs.configure(self.config.logging)
         self.inflight = InFlight(self.loop, self.config.server.body_timeout)
         await self._build(self.config)
@@ -89,6 +103,7 @@ class Worker:
             )
             self._watcher.start()
             self._on_signal(signal.SIGHUP, self._watcher.reload)
+        self.started = True
 
     async def stop(self) -> None:
         """Close what is open. Requests have ended or their time is up."""

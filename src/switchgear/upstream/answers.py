@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
@@ -14,13 +13,13 @@ from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
 from switchgear.types import Headers, RequestContext
 from switchgear.upstream.answer import EventRelay
+from switchgear.upstream.coding import plain
 from switchgear.upstream.upstream import Answered
 from switchgear.upstream.usage import read_usage as read_usage
 from switchgear.wire import errors as wire
 
 ERROR_BODY_MAX = 256 * 1024
 GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that its usage can be read
-INFLATED_MAX = 64 * 1024 * 1024
 OPENING_MAX = 2 * 1024 * 1024  # of a stream before its first event with data: comments, held back until then
 
 # Not for the client: ours to set, or about the hop behind us.
@@ -66,13 +65,14 @@ async def rejection(response: Answered) -> UpstreamRejected:
     no status counts as 502."""
     try:
         body = response.body if response.body is not None else await response.read_all(ERROR_BODY_MAX)
+        body = await plain(response, body, ERROR_BODY_MAX)
     except UpstreamError:  # the status says enough; the body is broken
         body = b""
     response.close()
     if not 400 <= response.status < 600:
         message = f"The upstream answered with status {response.status}, which is no answer to this request."
         return rejected(502, [], wire.envelope(message, "server_error", "upstream_error"))
-    return rejected(response.status, response.headers, plain(response, body))
+    return rejected(response.status, response.headers, body)
 
 
 def rejected(status: int, headers: Headers, body: bytes) -> UpstreamRejected:
@@ -106,29 +106,6 @@ _BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"in
 def blames_credential(error: UpstreamRejected) -> bool:
     """Whether a 400 or 403 is about our credential: Gemini and xAI answer a bad key with 400 (TRANSLATION §16.2)."""
     return error.status in (400, 403) and any(words in error.body for words in _BAD_KEY)
-
-
-def plain(response: Answered, body: bytes) -> bytes:
-    """The body without a content coding. We ask for none; an upstream that sends one all the same is undone here.
-
-    Raises `UpstreamProtocolError`: unknown or broken coding, or more than `INFLATED_MAX` bytes of content.
-    """
-    coding = response.header(b"content-encoding")
-    if coding is None or coding.lower() == b"identity" or not body:
-        return body
-    if coding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
-        raise UpstreamProtocolError("The upstream used a content coding that was not asked for.")
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever its header says
-    try:
-        content = inflate.decompress(body, INFLATED_MAX)
-    except zlib.error as exc:
-        raise UpstreamProtocolError("The upstream sent a body that cannot be decompressed.") from exc
-    if inflate.unconsumed_tail or not inflate.eof:
-        raise UpstreamProtocolError("The upstream sent a compressed body that is cut short or too large.")
-    response.headers[:] = [
-        pair for pair in response.headers if pair[0] != b"content-encoding"
-    ]  # in place: it is theirs
-    return content
 
 
 class _ErrorStatus(Struct):

@@ -24,15 +24,16 @@ from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.native import foreign
+from switchgear.upstream.passage import send
 from switchgear.upstream.passages import equip
-from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
+from switchgear.upstream.plain import asks_usage, judged, outgoing
 
 if TYPE_CHECKING:
     from switchgear.hotpath._unary import Unary
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.upstream.upstream import Answered, Upstream
+    from switchgear.upstream.upstream import Upstream
 
 
 REFUSED_HERE = (LimitReached, StateUnavailable, PriceUnknown)
@@ -229,30 +230,7 @@ async def attempt(
     ask_usage = asks_usage(ctx, upstream)
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
-    timeouts = route.timeouts
-    try:
-        response = await upstream.transport.send(
-            upstream.head(ctx, credential, target.model, length),
-            body,
-            gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
-            connect_s=timeouts.connect,
-            first_byte_s=timeouts.first_token,
-            idle_s=timeouts.idle,
-            deadline=ctx.started_at + timeouts.total,
-        )
-    except asyncio.CancelledError as left:
-        ctx.sent = getattr(left, "sent", False)
-        raise
-    ctx.sent = True
+    head = upstream.head(ctx, credential, target.model, length)
+    gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0
+    response = await send(ctx, route, upstream, head, body, gather_bytes)
     return await judged(ctx, target.model, response, ask_usage)
-
-
-async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
-    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
-    try:
-        if response.status < 300 and response.body is not None and not response.event_stream:
-            return Answer(response, whole(ctx, model, response, response.body))
-        return await begun(ctx, model, response, hide_usage)
-    except BaseException:
-        response.close()
-        raise

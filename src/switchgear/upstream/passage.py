@@ -17,6 +17,7 @@ which is the client's answer.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
@@ -24,8 +25,11 @@ from switchgear.errors import NotFound, UpstreamRejected
 from switchgear.providers.dialects import anthropic, chat, gemini, responses
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.upstream import answers
+from switchgear.upstream.coding import plain
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.types import Headers, RequestContext, Target
@@ -87,20 +91,26 @@ async def send(
     route: Route,
     upstream: Upstream,
     head: bytes,
-    body: bytes,
+    body: bytes | AsyncIterator[bytes],
     gather_bytes: int = answers.GATHER_MAX,
 ) -> Answered:
-    """One request with the route's timeouts."""
+    """One request with the route's timeouts; `ctx.sent` tells whether the upstream may have read it."""
     timeouts = route.timeouts
-    return await upstream.transport.send(
-        head,
-        body,
-        gather_bytes=gather_bytes,
-        connect_s=timeouts.connect,
-        first_byte_s=timeouts.first_token,
-        idle_s=timeouts.idle,
-        deadline=ctx.started_at + timeouts.total,
-    )
+    try:
+        response = await upstream.transport.send(
+            head,
+            body,
+            gather_bytes=gather_bytes,
+            connect_s=timeouts.connect,
+            first_byte_s=timeouts.first_token,
+            idle_s=timeouts.idle,
+            deadline=ctx.started_at + timeouts.total,
+        )
+    except asyncio.CancelledError as left:
+        ctx.sent = getattr(left, "sent", False)
+        raise
+    ctx.sent = True
+    return response
 
 
 async def rejection(response: Answered, upstream: Upstream) -> UpstreamRejected:
@@ -115,7 +125,7 @@ async def rejection(response: Answered, upstream: Upstream) -> UpstreamRejected:
 async def whole_body(response: Answered) -> bytes:
     """The body of a good answer, read whole and without content coding. Raises `UpstreamProtocolError`."""
     body = response.body if response.body is not None else await response.read_all(answers.GATHER_MAX)
-    return answers.plain(response, body)
+    return await plain(response, body)
 
 
 def client_headers(ctx: RequestContext, response: Answered, content_type: bytes) -> Headers:

@@ -14,6 +14,7 @@ from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.coding import plain
 from switchgear.upstream.usage import images_made
 
 if TYPE_CHECKING:
@@ -51,6 +52,17 @@ def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncI
     return body
 
 
+async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
+    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
+    try:
+        if response.status < 300 and response.body is not None and not response.event_stream:
+            return Answer(response, await whole(ctx, model, response, response.body))
+        return await begun(ctx, model, response, hide_usage)
+    except BaseException:
+        response.close()
+        raise
+
+
 async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
     """An answer that is relayed, or the error that it is. `model` is the name the upstream was asked for."""
     if response.status >= 300:
@@ -74,9 +86,9 @@ async def unread(ctx: RequestContext, response: Answered, headers: Headers | Non
     return Answer(response, None if first else b"", first=first, headers=headers)
 
 
-def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
+async def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
     """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
-    body = answers.plain(response, body)
+    body = await plain(response, body)
     if ctx.endpoint.answers == "object" or (body and answers.is_json(response)):
         return _whole_json(ctx, body, client_name(ctx, model))
     return body
