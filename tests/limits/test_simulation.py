@@ -64,7 +64,9 @@ def test_demand_above_the_limit_gets_exactly_the_limit(count: int, seed: int) ->
 def asks_of(worker: Worker) -> list[Ask]:
     """To look at the worker's buckets in the store."""
     buckets = worker.limits.plan(CI, "smart").buckets
-    return [Ask(held.key, kind_of(limit), limit.capacity, limit.window.length_ms) for limit, held in map(_parts, buckets)]
+    return [
+        Ask(held.key, kind_of(limit), limit.capacity, limit.window.length_ms) for limit, held in map(_parts, buckets)
+    ]
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
-from switchgear.limits.limits import Limits
 from switchgear.limits.estimates import Estimates
+from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
 from switchgear.observability import logs
 from switchgear.state.memory import MemoryStore

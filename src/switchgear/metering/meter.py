@@ -67,7 +67,7 @@ class Meter:
     )
 
     def __init__(
-        self, metering: Metering, ctx: RequestContext, limits: LimitSet, input_tokens: int, output_tokens: int
+        self, metering: Metering, ctx: RequestContext, limits: LimitSet, input_tokens: int, output_tokens: int, raw: int
     ):
         self._metering = metering
         self.ctx = ctx
@@ -106,7 +106,8 @@ class Meter:
     async def begin(self, target: Target, credential: str) -> None:
         """An attempt is about to be sent.
 
-        Raises PriceUnknown, LimitReached and StateUnavailable, Overloaded when the ledger is full: nothing is held then.
+        Raises PriceUnknown, LimitReached and StateUnavailable, Overloaded when the ledger is full. Nothing is held
+        then.
         """
         metering, ctx = self._metering, self.ctx
         price = metering.price(target, limited=metering.limits_money(self.limits))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from switchgear.accounting.prices import Prices
     from switchgear.hotpath._leases import Reservation
     from switchgear.hotpath._unary import Unary
-    from switchgear.limits.limits import Limits
     from switchgear.limits.estimates import Estimates
+    from switchgear.limits.limits import Limits
     from switchgear.routing.router import Route
     from switchgear.types import Dialect, Headers, Principal, RequestContext, Target, Usage
 
@@ -74,7 +74,11 @@ class Metering:
         if peeked is None or not isinstance(ctx.body, bytes):
             return 0, 0, 0
         raw, upper = self.estimates.prompt(ctx.model, ctx.body)
-        return raw, upper, self.estimates.output(ctx.model, peeked.max_tokens, peeked.n) if ctx.endpoint.generates else 0
+        return (
+            raw,
+            upper,
+            self.estimates.output(ctx.model, peeked.max_tokens, peeked.n) if ctx.endpoint.generates else 0,
+        )
 
     def adopt(self, ctx: RequestContext, call: Unary) -> None:
         """The meter of a request that the compiled path began; None where that has ended it."""

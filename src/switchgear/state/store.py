@@ -132,5 +132,5 @@ class Store(Protocol):
         """Let go of connections."""
 
 
-class StoreAway(Exception):  # noqa: N818 - says what is so, as the tree in `errors` does
+class StoreAway(Exception):
     """The store did not answer in time, or not at all."""
