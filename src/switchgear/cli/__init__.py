@@ -12,6 +12,7 @@ import click
 COMMANDS = {
     "serve": "Serve the gateway.",
     "check": "Check a configuration file.",
+    "limits": "Show what is used of limits and budgets.",
     "simulate": "Serve a provider that answers without a model, for tests and demonstrations.",
     "version": "Show versions and the compiled modules.",
 }

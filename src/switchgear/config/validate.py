@@ -18,6 +18,7 @@ from switchgear.config.schema import Breaker, Config, Cors, Model, Provider, Ret
 from switchgear.config.suggest import did_you_mean
 from switchgear.config.urls import is_loopback, split_url
 from switchgear.config.validate_auth import NOT_ENFORCED, validate_auth
+from switchgear.config.validate_limits import validate_limits
 
 SIMULATOR_URL = "simulator:"
 
@@ -66,6 +67,7 @@ def validate(config: Config, report: Report, known_types: Mapping[str, ProviderR
     for name, model in config.models.items():
         _model(name, model, config, report)
     validate_auth(config, report)
+    validate_limits(config, report)
     _not_enforced(config, report)
 
 
