@@ -15,6 +15,7 @@ COMMANDS = {
     "prices": "Fetch public prices, and show what a model costs.",
     "simulate": "Serve a provider that answers without a model, for tests and demonstrations.",
     "usage": "Show the usage ledger, or sums over it.",
+    "limits": "Show what is used of limits and budgets.",
     "migrate": "Bring the database to this version's schema, or to another.",
     "version": "Show versions and the compiled modules.",
 }
