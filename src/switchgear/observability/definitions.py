@@ -133,25 +133,6 @@ METRICS: tuple[Definition, ...] = (
     Definition(
         "switchgear_event_loop_lag_seconds", "histogram", "How late the worker's periodic sweep ran.", (), LAG_S
     ),
-    Definition(
-        "switchgear_limit_refusals_total",
-        "counter",
-        "Requests refused by a limit; scope names the kinds of its fields, not their values.",
-        ("scope", "resource"),
-    ),
-    Definition(
-        "switchgear_limit_thresholds_total",
-        "counter",
-        "Thresholds of budgets and soft limits passed, each once a window.",
-        ("scope", "resource"),
-    ),
-    Definition(
-        "switchgear_limit_unaccounted_total",
-        "counter",
-        "Requests that a limit let pass because the shared state was away, by `fail: open`.",
-        ("scope", "resource"),
-    ),
-    Definition("switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)),
     Definition("switchgear_log_lines_dropped_total", "counter", "Log lines dropped because nobody took them in time."),
 )
 
