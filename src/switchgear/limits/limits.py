@@ -182,7 +182,8 @@ class Limits:
             for bucket, _ in empty:
                 _held(bucket).dry_until = 0.0
         elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
-            if now - began >= WAIT_S:
+            # The store is there, and its counters are being rebuilt: whoever could not be let in waits for that.
+            if now - began >= (WAIT_S if all(_limit(bucket).fail_open for bucket, _ in short) else LONGEST_S):
                 return False
             await asyncio.sleep(RETRY_S)
         elif now - began >= LONGEST_S:
