@@ -14,6 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from switchgear.config.load import load
+from switchgear.limits.declared import Declared
+from switchgear.limits.snapshot import rows
+from switchgear.state import open_store
 from tests.conftest import basic_config
 from tests.support.processes import KEY, ROOT, GatewayProcess, SimulatorProcess
 
@@ -65,14 +69,25 @@ def limits_state(gateway: GatewayProcess) -> list[Row]:
 
 def settled(gateway: GatewayProcess, resource: str) -> Row:
     """The only limit on `resource` once no request holds any of it and every worker has told what it spent."""
-    give_up_at = time.monotonic() + QUIET_S
-    before: Row | None = None
-    while True:
-        [row] = [row for row in limits_state(gateway) if row["resource"] == resource]
-        if row["reserved"] == 0 and row == before:
+    config = load(gateway.path)
+
+    async def look() -> Row:
+        store = open_store(config.state.url, 5.0)
+        try:
+            [row] = [row async for row in rows(store, Declared(config).all()) if row["resource"] == resource]
             return row
+        finally:
+            await store.close()
+
+    give_up_at = time.monotonic() + QUIET_S
+    before, same = None, 0
+    while same < 4:
+        time.sleep(0.15)  # workers tell what they spent at least every 0.25 s
+        row = asyncio.run(look())
+        same = same + 1 if row["reserved"] == 0 and before == (row["used"], row["leased"]) else 0
+        before = (row["used"], row["leased"])
         assert time.monotonic() < give_up_at, f"never came to rest: {row}"
-        before = row
+    return row
 
 
 def spent(rows: Iterable[Row]) -> int:
