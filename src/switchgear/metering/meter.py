@@ -178,11 +178,13 @@ class Meter:
         ctx = self.ctx
         if self._attempted:
             error = ctx.error
-            sent = ctx.sent or not isinstance(error, GatewayError | ClientDisconnected | asyncio.CancelledError)
-            self._end(error, ctx.usage, sent or happened(error))
+            unforeseen = error is not None and not isinstance(
+                error, GatewayError | ClientDisconnected | asyncio.CancelledError
+            )
+            self._end(error, ctx.usage, ctx.sent or unforeseen or happened(error))
         held = self._held
         if held is not None:
-            if self._sent:
+            if self._sent or ctx.error is None:  # what was answered here is a request too
                 held.settle(self._input_tokens, self._output_tokens, self._cost_nanousd)
             else:
                 held.release()
