@@ -95,8 +95,11 @@ def test_a_dollar_is_a_dollar(
         assert budget["used"] == spent(rows)
         assert settled(gateway, "concurrent")["used"] == 0
         assert [row["used"] for row in limits_state(gateway) if row["resource"] == "cost"] == [spent(rows)]
-    told = {got.request_id: int(got.headers[b"x-switchgear-cost-nanousd"]) for got in found if got.whole and
-            b"x-switchgear-cost-nanousd" in got.headers}
+    told = {
+        got.request_id: int(got.headers[b"x-switchgear-cost-nanousd"])
+        for got in found
+        if got.whole and b"x-switchgear-cost-nanousd" in got.headers
+    }
     by_request: dict[str, int] = {}
     for row in rows:
         by_request[row["request_id"]] = by_request.get(row["request_id"], 0) + row["cost_nanousd"]

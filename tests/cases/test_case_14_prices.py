@@ -66,7 +66,9 @@ def upstream(asked: Asked) -> Told:
 def test_usage_as_reported_is_billed_exactly(start_gateway: Start, sim: SimulatorProcess, tmp_path: Path) -> None:
     with scripted(upstream) as vendor:
         config = metered(tmp_path, sim)
-        config["providers"] = {"v": {"type": "openai", "base_url": f"{vendor.origin}/v1", "credentials": ["sk-v-000000"]}}
+        config["providers"] = {
+            "v": {"type": "openai", "base_url": f"{vendor.origin}/v1", "credentials": ["sk-v-000000"]}
+        }
         config["prices"] = {"v/m": PRICE}
         gateway = start_gateway(config)
         expected: dict[str, int] = {}

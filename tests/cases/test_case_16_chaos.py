@@ -11,7 +11,8 @@ from tests.support.chaos import Plan, chaos
 
 
 async def test_nothing_is_lost_or_overspent(tmp_path: Path) -> None:
-    verdict = await chaos(tmp_path, Plan(seconds=36, rate=120, workers=3, kill_every_s=6, stall_s=2, database_s=8))
+    plan = Plan(seconds=36, rate=120, workers=3, kill_every_s=6, stall_s=2, database_s=8, budget_usd=0.1)
+    verdict = await chaos(tmp_path, plan)
     assert verdict.wrong == [], verdict.text()
     assert any("killed" in what for _, what in verdict.events)
     print(verdict.text())

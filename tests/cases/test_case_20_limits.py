@@ -57,7 +57,9 @@ def refused(answer: Answer, endpoint: Endpoint | None, dialect: str = "") -> Non
 
 
 @EACH
-def test_every_route(used_up: GatewayProcess, sim: SimulatorProcess, method: str, path: str, endpoint: Endpoint) -> None:
+def test_every_route(
+    used_up: GatewayProcess, sim: SimulatorProcess, method: str, path: str, endpoint: Endpoint
+) -> None:
     if endpoint.dialect == "anthropic":
         body = {"model": "sim", "max_tokens": 8, "messages": [{"role": "user", "content": "x"}]}
         answer = Open(used_up.origin, path, body, method=method, key=SPENT).answer()

@@ -1,4 +1,4 @@
-"""One ledger row per upstream request that happened, whichever way it ended; none for what never reached an upstream."""
+"""One ledger row per upstream request that happened, whichever way it ended; none for what reached no upstream."""
 
 from __future__ import annotations
 
@@ -132,9 +132,7 @@ def test_what_is_answered_here_leaves_none(start_gateway: Start, sim: SimulatorP
     assert usage(gateway) == []
 
 
-def test_a_stale_connection_leaves_one(
-    start_gateway: Start, start_simulator: StartSimulator, tmp_path: Path
-) -> None:
+def test_a_stale_connection_leaves_one(start_gateway: Start, start_simulator: StartSimulator, tmp_path: Path) -> None:
     """A kept connection that the upstream closed: the request is sent again, and counts once."""
     sim = start_simulator()
     config = metered(tmp_path, sim)

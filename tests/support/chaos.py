@@ -35,7 +35,8 @@ DECLARED_S = 3.0
 @dataclass
 class Plan:
     """seconds: of load, at `rate` requests a second. kill_every_s: between the deaths of workers. stall_s, database_s:
-    how long Redis is stopped, and PostgreSQL. budget_usd: of the key `closed`."""
+    how long Redis is stopped, and PostgreSQL. budget_usd: of the key `closed`. timed: judge times as well, which only
+    means something on a machine that does nothing else."""
 
     seconds: float
     rate: float = 300.0
@@ -44,6 +45,7 @@ class Plan:
     stall_s: float = 3.0
     database_s: float = 10.0
     budget_usd: float = 5.0
+    timed: bool = False
 
 
 class Sent(NamedTuple):
@@ -67,7 +69,9 @@ class Verdict:
         """For a terminal."""
         lines = [f"{at_s:7.1f} s  {what}" for at_s, what in self.events]
         lines += [f"{name:<34} {value}" for name, value in self.figures.items()]
-        return "\n".join([*lines, *(f"WRONG  {what}" for what in self.wrong), f"verdict: {'FAILED' if self.wrong else 'ok'}"])
+        return "\n".join(
+            [*lines, *(f"WRONG  {what}" for what in self.wrong), f"verdict: {'FAILED' if self.wrong else 'ok'}"]
+        )
 
 
 async def chaos(folder: Path, plan: Plan) -> Verdict:
@@ -238,7 +242,7 @@ def judge(verdict: Verdict, plan: Plan) -> Verdict:
         wrong.append(f"requests of a limit that fails open failed: {dict(failed)}")
     if odd:
         wrong.append(f"requests of a limit that fails closed ended with {sorted(odd)}")
-    if slow > DECLARED_S:
+    if plan.timed and slow > DECLARED_S:
         wrong.append(f"a 503 took {slow:.2f} s")
     if len(delivered) < plan.seconds * plan.rate / 10:
         wrong.append(f"only {len(delivered)} answers were delivered")

@@ -141,7 +141,8 @@ class Client:
                 lines = head.split(b"\r\n")
                 status = int(lines[0].split(b" ")[1])
                 headers = {
-                    name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:] if line)
+                    name.lower(): value.strip()
+                    for name, _, value in (line.partition(b":") for line in lines[1:] if line)
                 }
                 await self._read(reader, headers, body)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):

@@ -9,7 +9,8 @@
     try: …
     finally: held.settle(input_tokens, output_tokens, cost)             # or held.release(), nothing was sent
 
-A request waits for the store at most `WAIT_S`, and where a bucket is empty while other workers hold of it, `PATIENCE_S`
+A request waits for the store at most `WAIT_S`; where the store is there and its counters are being rebuilt, at most
+`LONGEST_S` for a limit that fails closed; and where a bucket is empty while other workers hold of it, `PATIENCE_S`
 for what they give back. Where the store cannot be asked, each limit that lacks something does as it declares: open, the
 request passes and what it uses is counted here and told later; closed, it is refused with 503.
 """

@@ -69,7 +69,9 @@ class Metering:
         raw, input_tokens, output_tokens = self.estimate(ctx)
         meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens, raw)
         images = self.images(ctx)
-        cost = self.dearest(route, input_tokens, output_tokens, images) if self.limits_money(limits) and ctx.model else 0
+        cost = (
+            self.dearest(route, input_tokens, output_tokens, images) if self.limits_money(limits) and ctx.model else 0
+        )
         await meter.admit(cost)
 
     def estimate(self, ctx: RequestContext) -> tuple[int, int, int]:
