@@ -28,7 +28,13 @@ def test_the_help_lists_every_command_and_loads_none() -> None:
     help_text, _, loaded = done.stdout.rstrip().rpartition("\n")
     assert loaded == "[]"
     assert help_text.startswith("Usage: main [OPTIONS] COMMAND [ARGS]...")
-    assert [name for name in COMMANDS if f"\n  {name} " in help_text] == ["serve", "check", "simulate", "version"]
+    assert [name for name in COMMANDS if f"\n  {name} " in help_text] == [
+        "serve",
+        "check",
+        "limits",
+        "simulate",
+        "version",
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])

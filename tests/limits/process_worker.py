@@ -1,10 +1,10 @@
 """One real process of limits on a real Redis, driven by lines on its standard input; answers a line of JSON to each.
 
-    take N COST      N requests at once: how many were admitted, and what refused the others
-    hold N           the same, and keep the reservations
-    settle           settle what is held
-    available        what this process holds and has not spent
-    quit             give everything back
+take N COST      N requests at once: how many were admitted, and what refused the others
+hold N           the same, and keep the reservations
+settle           settle what is held
+available        what this process holds and has not spent
+quit             give everything back
 """
 
 from __future__ import annotations

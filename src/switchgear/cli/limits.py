@@ -31,7 +31,9 @@ def command() -> None:
 
 @command.command("state")
 @click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The configuration.")
-@click.option("--format", "form", type=click.Choice(["jsonl", "table"]), default="table", help="One JSON object a line.")
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "table"]), default="table", help="One JSON object a line."
+)
 def state(file: Path, form: str) -> None:
     """What is used, reserved and leased of each limit and budget, as the shared state has it.
 

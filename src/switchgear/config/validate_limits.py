@@ -60,13 +60,17 @@ def _limit(limit: Limit | ScopedLimit, path: Path, report: Report) -> None:
         if limit.window is not None:
             report.error((*path, "window"), "expected none: what is in flight at once has no window")
     elif limit.window is None:
-        report.error(path, "expected the key 'window': second, minute, hour, day, week, month, total or {calendar: day}")
+        report.error(
+            path, "expected the key 'window': second, minute, hour, day, week, month, total or {calendar: day}"
+        )
     if isinstance(limit.window, Calendar):
         _timezone(limit.window.timezone, (*path, "window", "timezone"), report)
     if limit.resource != "cost" and limit.capacity != int(limit.capacity):
         report.error((*path, "capacity"), f"expected a whole number of {limit.resource.replace('_', ' ')}")
     if limit.capacity > (_MAX_USD if limit.resource == "cost" else _MAX_COUNT):
-        report.error((*path, "capacity"), f"expected no more than {_MAX_USD if limit.resource == 'cost' else _MAX_COUNT}")
+        report.error(
+            (*path, "capacity"), f"expected no more than {_MAX_USD if limit.resource == 'cost' else _MAX_COUNT}"
+        )
 
 
 def _budget(budget: Budget, path: Path, report: Report) -> None:

@@ -110,7 +110,8 @@ class Declared:
             if scope.name not in seen:
                 seen[scope.name] = 1
                 for limit in self._owned(scope):
-                    seen[limit.id] = seen.get(limit.id, 0) + 1
+                    plain = limit_id(scope, limit.resource, limit.window, hard=limit.hard, budget=limit.budget)
+                    seen[plain] = seen.get(plain, 0) + 1
             yield _limit(scope, entry, seen)
 
     def _owned(self, scope: Scope) -> list[Limit]:
@@ -177,7 +178,9 @@ def _budget(scope: Scope, entry: schema.Budget) -> Limit:
     )
 
 
-def window_of(window: schema.Window | schema.BudgetWindow | None, timezone: str = "UTC", *, calendar: bool = False) -> Window:
+def window_of(
+    window: schema.Window | schema.BudgetWindow | None, timezone: str = "UTC", *, calendar: bool = False
+) -> Window:
     """A window as it is written. calendar: `hour` is the calendar's, as budgets have it."""
     if window is None:
         return NONE

@@ -72,6 +72,8 @@ class Limits:
         self._loop = loop
         self._sets: dict[tuple[str, ...], LimitSet] = {}
         self._limits: dict[str, Limit] = {}
+        self.leases: Leases
+        self.events: Events
         if previous is not None:
             self.leases, self.events = previous.leases, previous.events
             self._redeclare(previous)
@@ -163,9 +165,7 @@ class Limits:
         """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""
         return rows(self.leases.store, self.declared.all(), self.leases.seed)
 
-    async def _get(
-        self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float
-    ) -> bool:
+    async def _get(self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float) -> bool:
         """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
         for bucket, amount in short:
             if amount > _limit(bucket).capacity:

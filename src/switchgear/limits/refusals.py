@@ -57,7 +57,9 @@ def reset_s(bucket: Bucket, now_s: float) -> float | None:
         return max(0.0, held.end_s - now_s)
     if limit.window.kind == "sliding":
         used = limit.capacity - min(limit.capacity, remaining(bucket))
-        return wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
+        return (
+            wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
+        )
     return None
 
 
@@ -171,8 +173,8 @@ def go_duration(seconds: float) -> str:
 
 
 def rfc3339(unix_s: float) -> str:
-    """`2026-06-08T18:45:44Z`, rounded up to the second."""
-    return datetime.fromtimestamp(ceil(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """`2026-06-08T18:45:44Z`, rounded up to the second; a tenth of one is an error of the estimated clock."""
+    return datetime.fromtimestamp(ceil(round(unix_s, 1)), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _dialect_headers(buckets: Iterable[Bucket], now_s: float, *, final: bool) -> dict[str, Headers]:

@@ -124,7 +124,9 @@ METRICS: tuple[Definition, ...] = (
         "Requests that a limit let pass because the shared state was away, by `fail: open`.",
         ("scope", "resource"),
     ),
-    Definition("switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)),
+    Definition(
+        "switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)
+    ),
     Definition("switchgear_log_lines_dropped_total", "counter", "Log lines dropped because nobody took them in time."),
 )
 
