@@ -20,7 +20,7 @@ def test_the_example_is_a_configuration() -> None:
     example = PAGE.split("```yaml\n")[1].split("```")[0]
     models = "providers: {openai: {credentials: [sk-x]}}\nmodels: {smart: {targets: [{provider: openai, model: m}]}}\n"
     config = loads(models + example, environment={"CI_KEY": "sk-0123456789abcdef"})
-    assert len(list(Declared(config).all())) == 7
+    assert len(list(Declared(config).all())) == 8
 
 
 def test_its_numbers_are_those_of_the_code() -> None:

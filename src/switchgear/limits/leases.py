@@ -17,9 +17,9 @@ Why it holds
        timeout early, so it never spends what the store has already called off. What a dead worker held of a
        calendar window or a total stays counted until its file is adopted; of a sliding window it becomes spent, and
        comes back with time; slots of concurrency come back whole.
-    5. A store that lost what it knew (its epoch changed, or it has seen fewer calls than a worker has) grants nothing
-       that leases of before could hold until `TTL_S` is over: by then each worker has told what it holds, or its leases
-       have ended. What was spent before is asked of the caller's `seed`.
+    5. A store that lost what it knew, or may have (it is empty, another process, or has seen fewer calls than a worker
+       has), begins a new epoch in that very call, and grants nothing that leases of before could hold until `TTL_S` is
+       over: by then each worker has told what it holds, or its leases have ended. What was spent before is asked of the caller's `seed`.
 What it does not bound: what was settled above its reservation is a debt, carried into the window; and a limit that
 fails open admits without the store while it is away.
 
@@ -65,7 +65,8 @@ ADOPT_S = 1.0
 SEED_S = 5.0
 BACKOFF_S = (0.1, 2.0)
 """After a failure the store is left alone for the first, doubled with each further one up to the second."""
-MAX_BUCKETS = 32_768
+MAX_BUCKETS = 16_384
+"""About a kilobyte each: of 100,000 keys those in use are in memory, the others only declared."""
 MAX_UNDER_WAY = 4
 LOOKED_AT = 64
 AT_ONCE = 1000
