@@ -19,7 +19,8 @@ Why it holds
        comes back with time; slots of concurrency come back whole.
     5. A store that lost what it knew, or may have (it is empty, another process, or has seen fewer calls than a worker
        has), begins a new epoch in that very call, and grants nothing that leases of before could hold until `TTL_S` is
-       over: by then each worker has told what it holds, or its leases have ended. What was spent before is asked of the caller's `seed`.
+       over: by then each worker has told what it holds, or its leases have ended. What was spent before is asked of the
+       caller's `seed`.
 What it does not bound: what was settled above its reservation is a debt, carried into the window; and a limit that
 fails open admits without the store while it is away.
 
