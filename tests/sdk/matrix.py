@@ -21,7 +21,8 @@ UPSTREAMS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gemini": ("gemini", "", {}),
     "ollama": ("ollama", "", {}),
 }
-THINKING = "sim;reasoning=6"
+ANSWERS = "sim;tokens=40"
+THINKS = "sim;tokens=40;reasoning=6"
 
 
 def config(simulator: SimulatorProcess) -> dict[str, Any]:
@@ -31,9 +32,9 @@ def config(simulator: SimulatorProcess) -> dict[str, Any]:
         for name, (kind, base, settings) in UPSTREAMS.items()
     }
     models = {
-        f"{use}-{name}": {"targets": [{"provider": name, "model": model}]}
-        for name in UPSTREAMS
-        for use, model in (("answers", "sim"), ("thinks", THINKING), ("embeds", "sim-embedding"))
+        f"{use}-{number}": {"targets": [{"provider": name, "model": model}]}
+        for number, name in enumerate(UPSTREAMS)
+        for use, model in (("answers", ANSWERS), ("thinks", THINKS), ("embeds", "sim-embedding"))
     }
     return {
         "server": {"drain": {"grace": 0}},
@@ -49,17 +50,17 @@ def targets(gateway: GatewayProcess, simulator: SimulatorProcess) -> dict[str, d
         name: {
             "origin": gateway.origin,
             "key": KEY,
-            "model": f"answers-{name}",
-            "thinking": f"thinks-{name}",
-            "embeds": f"embeds-{name}",
+            "model": f"answers-{number}",
+            "thinking": f"thinks-{number}",
+            "embeds": f"embeds-{number}",
         }
-        for name in UPSTREAMS
+        for number, name in enumerate(UPSTREAMS)
     }
     direct = {
         "origin": simulator.origin,
         "key": "sk-direct",
-        "model": "sim",
-        "thinking": THINKING,
+        "model": ANSWERS,
+        "thinking": THINKS,
         "embeds": "sim-embedding",
     }
     return {"direct": direct, **through}

@@ -83,15 +83,17 @@ Step = Callable[[Target], Any]
 def run(steps: Iterable[Step], packages: Iterable[str]) -> None:
     """Every step against every target."""
     targets = {name: Target(**given) for name, given in json.load(sys.stdin).items()}
-    results = {name: {step.__name__: _result(step, target) for step in steps} for name, target in targets.items()}
+    steps = list(steps)
+    with asyncio.Runner() as loop:  # one for all, for SDKs keep connections that belong to it
+        results = {name: {step.__name__: _result(step, target, loop) for step in steps} for name, target in targets.items()}
     versions = {package: importlib.metadata.version(package) for package in packages}
     json.dump({"versions": versions, "results": results}, sys.stdout)
 
 
-def _result(step: Step, target: Target) -> Any:
+def _result(step: Step, target: Target, loop: asyncio.Runner) -> Any:
     try:
         made = step(target)
-        return asyncio.run(made) if inspect.iscoroutine(made) else made
+        return loop.run(made) if inspect.iscoroutine(made) else made
     except Exception as exc:
         traceback.print_exc()
         return {"raised": f"{type(exc).__name__}: {exc}"}

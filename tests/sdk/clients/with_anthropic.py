@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import anthropic
@@ -23,6 +24,7 @@ class Plan(BaseModel):
     done: bool
 
 
+@cache
 def client(target: Target) -> Anthropic:
     return Anthropic(base_url=target.origin, api_key=target.key, max_retries=0, timeout=30)
 
@@ -47,7 +49,7 @@ def messages(target: Target) -> Any:
 
 
 def messages_cut_short(target: Target) -> Any:
-    return seen(client(target).messages.create(model=target.model, **{**ASKED, "max_tokens": 5}))
+    return seen(client(target).messages.create(model=target.model, **{**ASKED, "max_tokens": 20}))
 
 
 def messages_stop_sequence(target: Target) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from google import genai
@@ -30,6 +31,7 @@ class Plan(BaseModel):
     done: bool
 
 
+@cache
 def client(target: Target) -> genai.Client:
     options = types.HttpOptions(base_url=target.origin, timeout=30_000)
     return genai.Client(api_key=target.key, vertexai=False, http_options=options)
@@ -58,7 +60,7 @@ def generate(target: Target) -> Any:
 
 
 def generate_cut_short(target: Target) -> Any:
-    config = types.GenerateContentConfig(max_output_tokens=5)
+    config = types.GenerateContentConfig(max_output_tokens=20)
     return seen(client(target).models.generate_content(model=target.model, contents=QUESTION, config=config))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import openai
@@ -26,6 +27,7 @@ class Plan(BaseModel):
     note: str | None
 
 
+@cache
 def client(target: Target) -> OpenAI:
     return OpenAI(base_url=target.v1, api_key=target.key, max_retries=0, timeout=30)
 
@@ -54,7 +56,7 @@ def chat(target: Target) -> Any:
 
 
 def chat_cut_short(target: Target) -> Any:
-    return seen_chat(client(target).chat.completions.create(model=target.model, messages=MESSAGES, max_tokens=5))
+    return seen_chat(client(target).chat.completions.create(model=target.model, messages=MESSAGES, max_tokens=20))
 
 
 def chat_stream(target: Target) -> Any:
