@@ -55,7 +55,7 @@ def seen(*chunks: Any) -> Any:
 
 def generate(target: Target) -> Any:
     made = client(target).models.generate_content(model=target.model, contents=QUESTION, config=PLAIN)
-    assert made.model_version == target.model
+    assert target.model.startswith(made.model_version or "nothing")  # the simulator tells it without its options
     return seen(made)
 
 
