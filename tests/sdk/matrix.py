@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.sdk.environments import HERE, environment
 from tests.support.processes import KEY, GatewayProcess, SimulatorProcess
 
-RUN_S = 300.0
+RUN_S = 600.0
+# No keys and addresses of real providers; and litellm is not to fetch its list of prices.
+_ENVIRONMENT = {
+    **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "PYTHONUTF8": "1",
+}
 CLIENTS = HERE / "clients"
 DIRECT = "direct"
 
@@ -156,9 +164,11 @@ def start(run: Run, given: dict[str, Any]) -> Any:
     return started([str(folder / "bin" / program), str(CLIENTS / run.script), *run.arguments], folder, given)
 
 
-def started(command: list[str], folder: Any, given: dict[str, Any]) -> Any:
+def started(command: list[str], folder: Path, given: dict[str, Any]) -> Any:
     """The JSON that a script writes. Fails with what else it said."""
-    done = subprocess.run(command, cwd=folder, input=json.dumps(given), capture_output=True, text=True, timeout=RUN_S)
+    done = subprocess.run(
+        command, cwd=folder, env=_ENVIRONMENT, input=json.dumps(given), capture_output=True, text=True, timeout=RUN_S
+    )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
     found = json.loads(done.stdout)
     found["stderr"] = done.stderr

@@ -6,11 +6,13 @@ The same as from the simulator asked directly in the SDK's own format, but for w
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
+from tests.docs.test_sdks_page import table
 from tests.sdk.environments import Uninstallable
 from tests.sdk.matrix import DIFFERENCES, DIRECT, RUNS, UPSTREAMS, Run
 
@@ -46,7 +48,9 @@ def test_asked_directly(run: Run, runs: Results) -> None:
 def test_the_same_through_the_gateway(run: Run, upstream: str, runs: Results) -> None:
     found = _found(runs, run)
     direct, through = found["results"][DIRECT], found["results"][upstream]
-    named = {step: told for (script, step, name), told in DIFFERENCES.items() if (script, name) == (run.script, upstream)}
+    named = {
+        step: told for (script, step, name), told in DIFFERENCES.items() if (script, name) == (run.script, upstream)
+    }
     assert set(named) <= set(direct) == set(through)
     assert {step: seen for step, seen in through.items() if step not in named} == {
         step: seen for step, seen in direct.items() if step not in named
@@ -55,3 +59,9 @@ def test_the_same_through_the_gateway(run: Run, upstream: str, runs: Results) ->
         assert difference.told in _text(through[step]), step
         if (run.script, step, DIRECT) not in DIFFERENCES:
             assert through[step] != direct[step], f"{step} is no longer different: take it out of DIFFERENCES"
+
+
+@each_run
+def test_each_step_is_on_the_page(run: Run, runs: Results) -> None:
+    listed = {script: re.findall(r"\w+", names) for script, names in table("Steps")}
+    assert listed[run.script] == list(_found(runs, run)["results"][DIRECT])

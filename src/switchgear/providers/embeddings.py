@@ -339,8 +339,10 @@ def estimate_input_tokens(request: EmbeddingRequest) -> int:
 
 
 def encode_openai_response(reply: EmbeddingReply, request: EmbeddingRequest, model: str = "") -> bytes:
-    """OpenAI's list, with an `id` that Mistral's SDK asks for. An upstream that does not count gets 0 tokens: nothing is
-    invented for a bill."""
+    """OpenAI's list, with an `id` that Mistral's SDK asks for.
+
+    An upstream that does not count gets 0 tokens: nothing is invented for a bill.
+    """
     tokens = reply.tokens or 0
     return _encode(
         {

@@ -85,7 +85,9 @@ def run(steps: Iterable[Step], packages: Iterable[str]) -> None:
     targets = {name: Target(**given) for name, given in json.load(sys.stdin).items()}
     steps = list(steps)
     with asyncio.Runner() as loop:  # one for all, for SDKs keep connections that belong to it
-        results = {name: {step.__name__: _result(step, target, loop) for step in steps} for name, target in targets.items()}
+        results = {
+            name: {step.__name__: _result(step, target, loop) for step in steps} for name, target in targets.items()
+        }
     versions = {package: importlib.metadata.version(package) for package in packages}
     json.dump({"versions": versions, "results": results}, sys.stdout)
 

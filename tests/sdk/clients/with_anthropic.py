@@ -7,8 +7,9 @@ from typing import Any
 
 import anthropic
 from anthropic import Anthropic
-from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 from pydantic import BaseModel
+
+from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 
 ASKED: Any = {"messages": [{"role": "user", "content": QUESTION}], "system": SYSTEM, "max_tokens": 400}
 TOOLS: list[Any] = [
@@ -129,7 +130,11 @@ def _following(first: Any) -> Any:
         for block in first.content
         if block.type == "tool_use"
     ]
-    history = [*ASKED["messages"], {"role": "assistant", "content": first.content}, {"role": "user", "content": results}]
+    history = [
+        *ASKED["messages"],
+        {"role": "assistant", "content": first.content},
+        {"role": "user", "content": results},
+    ]
     return {**ASKED, "messages": history}
 
 

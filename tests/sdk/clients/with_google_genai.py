@@ -1,4 +1,4 @@
-"""The google-genai SDK: contents generated whole and streamed, chats, tools, JSON schemas, thoughts, counts, vectors."""
+"""The google-genai SDK: contents generated whole and streamed, chats, tools, schemas, thoughts, counts, vectors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 from google import genai
 from google.genai import errors, types
-from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 from pydantic import BaseModel
+
+from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 
 PLAIN = types.GenerateContentConfig(system_instruction=SYSTEM, max_output_tokens=400)
 DECLARED = [

@@ -8,9 +8,10 @@ import instructor
 from anthropic import Anthropic
 from google import genai
 from google.genai import types
-from harness import QUESTION, RESULTS, Target, run
 from openai import OpenAI
 from pydantic import BaseModel
+
+from harness import QUESTION, RESULTS, Target, run
 
 MESSAGES: list[Any] = [{"role": "user", "content": QUESTION}]
 
@@ -38,9 +39,7 @@ def _anthropic(target: Target) -> Any:
 
 def openai_tools(target: Target) -> Any:
     client = instructor.from_openai(_openai(target), mode=instructor.Mode.TOOLS)
-    made, raw = client.create_with_completion(
-        model=target.model, messages=MESSAGES, response_model=Plan, max_retries=0
-    )
+    made, raw = client.create_with_completion(model=target.model, messages=MESSAGES, response_model=Plan, max_retries=0)
     return made.model_dump(), raw.choices[0].finish_reason
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import litellm
-from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 from pydantic import BaseModel
+
+from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 
 MESSAGES: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
 # Gemini takes no object without properties, and the SDK sends it as it is.

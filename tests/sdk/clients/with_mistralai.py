@@ -6,8 +6,9 @@ import importlib
 from functools import cache
 from typing import Any
 
-from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 from pydantic import BaseModel
+
+from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 
 MESSAGES: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
 TOOLS: list[Any] = [{"type": "function", "function": tool} for tool in (WEATHER, CLOCK)]

@@ -6,9 +6,10 @@ from functools import cache
 from typing import Any
 
 import openai
-from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 from openai import OpenAI
 from pydantic import BaseModel
+
+from harness import CLOCK, QUESTION, RESULTS, SYSTEM, WEATHER, Target, answer, run
 
 MESSAGES: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
 CHAT_TOOLS: list[Any] = [{"type": "function", "function": tool} for tool in (WEATHER, CLOCK)]
@@ -111,7 +112,12 @@ def chat_tool_forced(target: Target) -> Any:
 def chat_reasoning(target: Target) -> Any:
     """With tools, so that a second turn stands on the first one's reasoning."""
     completions = client(target).chat.completions
-    given: Any = {"model": target.thinking, "tools": CHAT_TOOLS, "reasoning_effort": "low", "max_completion_tokens": 3000}
+    given: Any = {
+        "model": target.thinking,
+        "tools": CHAT_TOOLS,
+        "reasoning_effort": "low",
+        "max_completion_tokens": 3000,
+    }
     first = completions.create(messages=MESSAGES, **given)
     second = completions.create(messages=_history(first), **given)
     return seen_chat(first), seen_chat(second)
@@ -206,7 +212,9 @@ def embeddings(target: Target) -> Any:
 
 def unknown_model(target: Target) -> Any:
     try:
-        client(target).chat.completions.create(model="no/such/model;status=404;error-code=model_not_found", messages=MESSAGES)
+        client(target).chat.completions.create(
+            model="no/such/model;status=404;error-code=model_not_found", messages=MESSAGES
+        )
     except openai.APIStatusError as exc:
         return type(exc).__name__, exc.status_code, exc.code
     return "answered"
