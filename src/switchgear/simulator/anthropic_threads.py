@@ -2,8 +2,8 @@
 
 `{"type": "create"}` keeps a conversation under the identifier of its answer; `{"type": "continue",
 "previous_message_id": …}` adds to it, so that only the new messages are sent, and neither `system` nor `tools`. Without
-the beta's header the field is not known. The fields and the code of the error are those of the anthropic SDK from 2.0 on,
-which keeps its tool runner's conversations that way; status and words of the error are ours.
+the beta's header the field is not known. The fields and the code of the error are those of the anthropic SDK from 2.0
+on, which keeps its tool runner's conversations that way; status and words of the error are ours.
 """
 
 from __future__ import annotations
