@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from switchgear.errors import InvalidRequest
+from switchgear.errors import InvalidRequest, NotFound
 from switchgear.providers.dialects.chat import WEB_SEARCH
 from switchgear.providers.finish import TO_ANTHROPIC
 from switchgear.providers.identifiers import new_id
@@ -80,7 +80,21 @@ def decode_request(body: bytes, model: str = "", *, need_max_tokens: bool = True
     _thinking(request, conversation)
     conversation.service_tier = request.service_tier
     conversation.extensions = unknown_fields(body, _KNOWN)
+    _refuse_continued_thread(conversation)
     return conversation
+
+
+def _refuse_continued_thread(conversation: Conversation) -> None:
+    """A thread is kept by Anthropic's servers alone. Creating one can be left out, for nothing refers to it yet; one
+    that continues lacks the messages before it, and the SDK (2.0 and later) sends them all upon this code."""
+    thread = (conversation.extensions or {}).get("thread")
+    kept = msgspec.json.decode(thread) if thread is not None else None
+    if isinstance(kept, dict) and kept.get("type") == "continue":
+        raise NotFound(
+            "thread: the provider that serves this model keeps no conversations; send all messages",
+            param="thread",
+            code="thread_not_found",
+        )
 
 
 def _message(role: str, content: str | list[Raw], index: int) -> Message:
