@@ -31,9 +31,10 @@ cdef enum Field:
     PROMPT = 512
     USER = 1024
     INCLUDE_USAGE = 2048
-    USAGE = 4096  # this and the next two: of an answer
+    USAGE = 4096  # this and the next three: of an answer
     ERROR = 8192
     CHOICES = 16384
+    SERVICE_TIER = 32768
 
 cdef dict NAMES = {
     MODEL: "model", STREAM: "stream", STREAM_OPTIONS: "stream_options", MAX_TOKENS: "max_tokens",
@@ -67,6 +68,7 @@ cdef class Reply:
     def __cinit__(self):
         self.model_start = self.model_end = self.usage_start = self.usage_end = -1
         self.error_start = self.error_end = self.choices_start = self.choices_end = -1
+        self.tier_start = self.tier_end = -1
 
 
 cdef inline const char *text_of(bytes value) except NULL:
@@ -145,6 +147,8 @@ cdef Field reply_field_of(const json_t *j) noexcept nogil:
         return CHOICES
     if json_key_is(j, "usage", 5, 0):
         return USAGE
+    if json_key_is(j, "service_tier", 12, 0):
+        return SERVICE_TIER
     return ERROR if json_key_is(j, "error", 5, 0) else <Field>0
 
 
@@ -458,7 +462,10 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             break
         value_start = value - start
         value_end = j.at - start
-        if (name == MODEL and value[0] != c'"') or (value[0] == c"n" and (name == USAGE or name == ERROR)):
+        if (
+            ((name == MODEL or name == SERVICE_TIER) and value[0] != c'"')
+            or (value[0] == c"n" and (name == USAGE or name == ERROR))
+        ):
             value_start = value_end = -1
         if name == MODEL:
             reply.model_start, reply.model_end = value_start, value_end
@@ -466,6 +473,8 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             reply.choices_start, reply.choices_end = value_start, value_end
         elif name == USAGE:
             reply.usage_start, reply.usage_end = value_start, value_end
+        elif name == SERVICE_TIER:
+            reply.tier_start, reply.tier_end = value_start, value_end
         elif name == ERROR:
             reply.error_start, reply.error_end = value_start, value_end
     if result == 0:
