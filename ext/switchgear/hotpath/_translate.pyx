@@ -25,6 +25,8 @@ from switchgear.types import Usage as _Usage
 
 cdef enum:
     MAX_CALLS = 1024        # tool calls in one answer
+    MAX_DROPPED = 64        # names of what was dropped
+    MAX_NAME = 64           # characters of such a name
     MAX_THOUGHT = 4194304   # bytes of one reasoning block kept for its signature
 
 

@@ -186,7 +186,7 @@ cdef class FromChat(Decoder):
                 return self.report(one, p, n)
             choice = turn.choice(max(as_int(one.get("index", 0)), 0))
             if choice is None:
-                turn.dropped.add("choices")
+                turn.drop("choices")
                 continue
             self.chosen = True
             self.delta(choice, as_dict(one.get("delta")) or as_dict(one.get("message")))
@@ -227,7 +227,7 @@ cdef class FromChat(Decoder):
             if comma and url.startswith("data:"):
                 turn.encoder.media(choice, mime, data)
             elif url:
-                turn.dropped.add("images")
+                turn.drop("images")
         for entry in as_list(d.get("tool_calls")):
             self.call(choice, as_dict(entry))
         if type(d.get("function_call")) is dict:
@@ -244,7 +244,7 @@ cdef class FromChat(Decoder):
             for inner in as_list(part.get("thinking")):
                 self.turn.reasoning_str(choice, as_dict(inner).get("text"))
         elif type(type_) is str:
-            self.turn.dropped.add(type_)
+            self.turn.drop(type_)
         return 0
 
     cdef int details(self, Choice choice, list details, bint tell) except -1:

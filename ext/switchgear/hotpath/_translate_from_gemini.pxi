@@ -112,7 +112,7 @@ cdef class FromGemini(Decoder):
             candidate = as_dict(candidate)
             choice = turn.choice(max(as_int(candidate.get("index", 0)), 0))
             if choice is None:
-                turn.dropped.add("candidates")
+                turn.drop("candidates")
                 continue
             self.candidate(choice, candidate, one[i].p if i < count else NULL, one[i].n if i < count else 0)
         if as_dict(e.get("promptFeedback")).get("blockReason"):
@@ -163,7 +163,7 @@ cdef class FromGemini(Decoder):
         else:
             for key in part:
                 if key != "thoughtSignature":
-                    turn.dropped.add(key)
+                    turn.drop(key)
         return turn.signature(choice, "gemini", signature, False)
 
     cdef int call(self, Choice choice, dict function, str signature, const char* p, Py_ssize_t n) except -1:

@@ -58,7 +58,7 @@ cdef class FromResponses(Decoder):
             self.usage(response)
             return self.report(response if response.get("error") else {"error": {"message": "The upstream's answer failed."}}, p, n)
         if type_ == "response.created" or type_ == "response.in_progress" or type_ == "response.queued":
-            return turn.start(as_str(response.get("id")), as_str(response.get("model")))
+            return turn.open(as_str(response.get("id")), as_str(response.get("model")))
         if type_ == "response.completed" or type_ == "response.incomplete" or type_ == "response.done":
             return self.last(response)
         if not type_ and e.get("object") == "response":
@@ -106,7 +106,7 @@ cdef class FromResponses(Decoder):
         elif type_ == "message" or type_ == "reasoning":
             turn.encoder.touch(choice)
         elif type(type_) is str:
-            turn.dropped.add(type_)
+            turn.drop(type_)
         return 0
 
     cdef int item_done(self, dict e, dict item) except -1:

@@ -99,7 +99,7 @@ cdef class ToChat(Encoder):
 
     cdef int signature(self, Choice choice, str vendor, bytes value, bint redacted) except -1:
         if choice.thought_cut and not redacted:
-            self.turn.dropped.add("signature")  # with half of its text it would be refused
+            self.turn.drop("signature")  # with half of its text it would be refused
             return 0
         if not choice.role:
             self.role(choice, False)

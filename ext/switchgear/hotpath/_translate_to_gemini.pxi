@@ -102,7 +102,7 @@ cdef class ToGemini(Encoder):
             whole = False
         if not whole:
             if choice.reason == "length":
-                self.turn.dropped.add("functionCall")  # cut off by the token limit: a call with half its arguments is none
+                self.turn.drop("functionCall")  # cut off by the token limit: a call with half its arguments is none
                 return 0
             raise ValueError("tool arguments are not a JSON object")
         args = b" ".join(args.splitlines())  # white space between tokens may hold line ends, strings may not
@@ -112,7 +112,7 @@ cdef class ToGemini(Encoder):
         return self.part(choice, part + b"}")
 
     cdef int annotation(self, Choice choice, dict cite) except -1:
-        self.turn.hold(256)
+        self.turn.hold(256 + len(cite["url"]) + len(cite["title"]))
         self.cites.setdefault(choice.index, []).append(cite)
         return 0
 

@@ -20,6 +20,10 @@ _RESPONSE_DEFAULTS = {
 }
 
 
+cdef enum:
+    ITEM = 512              # what an output item or a part of one costs beside its text, bytes
+
+
 cdef class Item:
     cdef str kind           # message, reasoning or function_call
     cdef bytes id
@@ -84,6 +88,7 @@ cdef class ToResponses(Encoder):
 
     cdef Item add(self, str kind, str prefix, bytes extra):
         cdef Item item = Item()
+        self.turn.hold(ITEM)
         item.kind = kind
         item.id = self.turn.make_id(prefix, 32).encode()
         item.index = self.count
@@ -208,7 +213,7 @@ cdef class ToResponses(Encoder):
         return 0
 
     cdef int media(self, Choice choice, str mime, str data) except -1:
-        self.turn.dropped.add("images" if mime.startswith("image/") else "audio")
+        self.turn.drop("images" if mime.startswith("image/") else "audio")
         return 0
 
     # reasoning -------------------------------------------------------------------------------------------------------

@@ -182,6 +182,12 @@ cdef class Turn:
             raise _Overlong(f"the answer holds more than {self.max_held} bytes that its last events must repeat")
         return 0
 
+    cdef int drop(self, object name) except -1:
+        """Note what came and cannot be said. An upstream may make up as many names as it likes: only so many are kept."""
+        if len(self.dropped) < MAX_DROPPED and type(name) is str:
+            self.dropped.add((<str>name)[:MAX_NAME])
+        return 0
+
     cdef Choice choice(self, long long index):
         cdef Choice found
         if index == 0:
@@ -196,6 +202,10 @@ cdef class Turn:
 
     cdef int start(self, str id, str model) except -1:
         self.started = True
+        return self.open(id, model)
+
+    cdef int open(self, str id, str model) except -1:
+        """The upstream names its answer, of which nothing has come yet: what follows may still be an error in its place."""
         if self.begun:
             return 0
         self.begun = True

@@ -41,9 +41,12 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
 
 def _candidate(choice: Choice) -> dict[str, Any]:
     parts = encode_parts(choice.parts)
+    finish = choice.finish
+    if finish == "stop" and any(type(part) is Refusal for part in choice.parts):
+        finish = "content_filter"  # its words are a text part, so the reason must say what they are
     body: dict[str, Any] = {
         "content": {"parts": parts, "role": "model"} if parts else {"role": "model"},
-        "finishReason": TO_GEMINI[choice.finish],
+        "finishReason": TO_GEMINI[finish],
         "index": choice.index,
     }
     chunks = [
