@@ -48,6 +48,7 @@ include "_translate_faults.pxi"
 include "_translate_turn.pxi"
 include "_translate_framing.pxi"
 include "_translate_to_chat.pxi"
+include "_translate_to_completions.pxi"
 include "_translate_to_anthropic.pxi"
 include "_translate_to_gemini.pxi"
 include "_translate_to_responses.pxi"
@@ -59,7 +60,7 @@ include "_translate_from_ollama.pxi"
 include "_translate_repair.pxi"
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "ollama")
-CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "completions")
 QUIRKS = frozenset({"keep_reasoning"})
 
 
@@ -131,6 +132,8 @@ cdef class Translator:
                 (<ToChat>encoder).keep_thought = upstream == "anthropic"
             elif client == "anthropic":
                 encoder = ToAnthropic()
+            elif client == "completions":
+                encoder = ToCompletions()
             elif client == "responses":
                 encoder = ToResponses()
                 (<ToResponses>encoder).echo = echo

@@ -196,6 +196,9 @@ cdef class ToAnthropic(Encoder):
         self.turn.drop("images" if mime.startswith("image/") else "audio")
         return 0
 
+    cdef int logprobs(self, Choice choice) except -1:
+        return self.turn.drop("logprobs")
+
     cdef int call_start(self, Choice choice, Call call) except -1:
         return self.route(CALL, choice, call, NULL, 0, None)
 

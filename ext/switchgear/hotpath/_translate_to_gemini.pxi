@@ -18,6 +18,21 @@ cdef dict gemini_usage(Counts c):
     return usage
 
 
+cdef dict _gemini_logprob(object told):
+    cdef dict one = as_dict(told)
+    return {"token": as_str(one.get("token")), "logProbability": one.get("logprob")}
+
+
+cdef dict _gemini_logprobs(list content):
+    """Chat's `logprobs.content` as logprobsResult (§6)."""
+    return {
+        "chosenCandidates": [_gemini_logprob(one) for one in content],
+        "topCandidates": [
+            {"candidates": [_gemini_logprob(top) for top in as_list(as_dict(one).get("top_logprobs"))]} for one in content
+        ],
+    }
+
+
 cdef class ToGemini(Encoder):
     cdef bint array
     cdef bint opened        # the array's bracket is out
@@ -46,6 +61,9 @@ cdef class ToGemini(Encoder):
     cdef inline int parts_end(self, Choice choice) except -1:
         self.out.put(b'],"role":"model"},"index":', 26)
         self.out.number(choice.index)
+        if choice.logprobs is not None:
+            self.out.add(b',"logprobsResult":' + dumped(_gemini_logprobs(choice.logprobs)))
+            choice.logprobs = None
         self.out.put(b"}],", 3)
         self.out.add(self.tail)
         return self.shut()
@@ -82,6 +100,9 @@ cdef class ToGemini(Encoder):
         cdef bytes packed = value if vendor == "gemini" else _b64encode(pack_signature(vendor, value, redacted))
         return self.part(choice, b'{"text":"","thought":true,"thoughtSignature":"' + escaped(packed.decode()) + b'"}'
                          if vendor != "gemini" else b'{"text":"","thoughtSignature":"' + escaped(packed.decode()) + b'"}')
+
+    cdef int logprobs(self, Choice choice) except -1:
+        return self.part(choice, b'{"text":""}')
 
     cdef int call_start(self, Choice choice, Call call) except -1:
         call.arguments = Buffer()

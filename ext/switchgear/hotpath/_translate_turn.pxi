@@ -100,6 +100,7 @@ cdef class Choice:
     cdef bint spoke             # any text or refusal
     cdef Buffer thought         # the reasoning block being sent, kept for its signature
     cdef bint thought_cut       # it was too long to keep
+    cdef list logprobs          # of the text that comes next, in chat's form; None for none
 
     def __cinit__(self, int index):
         self.index = index
@@ -134,6 +135,9 @@ cdef class Encoder:
     cdef int annotation(self, Choice choice, dict cite) except -1:
         return 0
     cdef int media(self, Choice choice, str mime, str data) except -1:
+        return 0
+    cdef int logprobs(self, Choice choice) except -1:
+        """`choice.logprobs` belong to no text."""
         return 0
     cdef int end(self) except -1:
         return 0
@@ -221,6 +225,19 @@ cdef class Turn:
         choice.spoke = True
         choice.chars += characters(p, n)
         return self.encoder.text(choice, p, n)
+
+    cdef int logprobs(self, Choice choice, object told) except -1:
+        """The log probabilities of the text that the same event brings: the encoder takes them along with it."""
+        if type(told) is list and told:
+            choice.logprobs = <list>told
+        return 0
+
+    cdef int logprobs_end(self, Choice choice) except -1:
+        """The event is over: what no text took along goes on its own."""
+        if choice.logprobs is not None:
+            self.encoder.logprobs(choice)
+            choice.logprobs = None
+        return 0
 
     cdef int text_str(self, Choice choice, object s) except -1:
         cdef bytes b

@@ -27,7 +27,15 @@ _CHAT = Endpoint(
 EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/chat/completions": {"POST": _CHAT},
     "/v1/completions": {
-        "POST": Endpoint("completions", "/completions", required=("prompt",), sse="chat", asks_usage=True)
+        "POST": Endpoint(
+            "completions",
+            "/completions",
+            required=("prompt",),
+            sse="chat",
+            asks_usage=True,
+            wire="completions",
+            task="conversation",
+        )
     },
     "/v1/responses": {
         "POST": Endpoint("responses", "/responses", sse="responses", wire="responses", task="conversation")

@@ -9,8 +9,9 @@ import msgspec
 
 from switchgear.providers.finish import TO_GEMINI
 from switchgear.providers.identifiers import new_id
-from switchgear.providers.reading import as_object
+from switchgear.providers.reading import as_object, given
 from switchgear.providers.signatures import call_signature, pack
+from switchgear.wire.chat import ChatLogprob, ChatLogprobs
 from switchgear.wire.conversation import (
     Conversation,
     Foreign,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from switchgear.wire.conversation import Answer, Choice, Part, TokenUsage
 
 _encode = msgspec.json.Encoder().encode
+_logprobs = msgspec.json.Decoder(ChatLogprobs)
 
 
 def encode_response(answer: Answer, conversation: Conversation, model: str = "") -> bytes:
@@ -58,7 +60,21 @@ def _candidate(choice: Choice) -> dict[str, Any]:
     ]
     if chunks:
         body["groundingMetadata"] = {"groundingChunks": chunks}
+    if given(choice.logprobs):
+        body["logprobsResult"] = _logprobs_result(_logprobs.decode(choice.logprobs).content or [])
     return body
+
+
+def _logprobs_result(content: list[ChatLogprob]) -> dict[str, Any]:
+    """Chat's log probabilities in Gemini's form (§6)."""
+    return {
+        "chosenCandidates": [_token(one) for one in content],
+        "topCandidates": [{"candidates": [_token(top) for top in one.top_logprobs or ()]} for one in content],
+    }
+
+
+def _token(one: ChatLogprob) -> dict[str, Any]:
+    return {"token": one.token, "logProbability": one.logprob}
 
 
 def encode_parts(parts: list[Part]) -> list[Any]:
