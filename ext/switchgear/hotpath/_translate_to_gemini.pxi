@@ -130,6 +130,8 @@ cdef class ToGemini(Encoder):
         part = b'{"functionCall":{"id":"' + escaped(call.id) + b'","name":"' + escaped(call.name) + b'","args":' + args + b"}"
         if call.signature is not None:
             part += b',"thoughtSignature":"' + escaped(call.signature.decode()) + b'"'
+        elif call.index == 0:  # Gemini, should it be asked next, wants one on the first call of a turn
+            part += b',"thoughtSignature":"skip_thought_signature_validator"'
         return self.part(choice, part + b"}")
 
     cdef int annotation(self, Choice choice, dict cite) except -1:

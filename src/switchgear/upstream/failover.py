@@ -179,7 +179,7 @@ async def attempt(
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
-    if passage is None and ctx.peeked is not None and ctx.peeked.signed and foreign(ctx.body):
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed and _foreign_history(ctx, upstream):
         passage = upstream.histories.get(ctx.endpoint.name)
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)
@@ -202,6 +202,11 @@ async def attempt(
         raise
     ctx.sent = True
     return await judged(ctx, target.model, response, ask_usage)
+
+
+def _foreign_history(ctx: RequestContext, upstream: Upstream) -> bool:
+    """Whether a history that holds signatures holds some that mean nothing to this provider."""
+    return foreign(ctx.body) or (upstream.proofless and ctx.endpoint.name == "chat.completions")
 
 
 async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:

@@ -56,8 +56,8 @@ def equip(upstream: Upstream) -> None:
     else:
         if not upstream.responses:
             passages |= {f"responses.{name}": Unserved() for name in STORED_RESPONSES}
-        if not _generic(upstream):
-            histories["chat.completions"] = RepairedChat(upstream.row.quirks)
+        histories["chat.completions"] = RepairedChat(upstream.row.quirks)
+        upstream.proofless = not _generic(upstream) and "replays_reasoning_details" not in upstream.row.quirks
     upstream.passages, upstream.histories = passages, histories
 
 

@@ -10,7 +10,7 @@ import msgspec
 from switchgear.providers.finish import TO_GEMINI
 from switchgear.providers.identifiers import new_id
 from switchgear.providers.reading import as_object, given
-from switchgear.providers.signatures import call_signature, pack
+from switchgear.providers.signatures import DUMMY_GEMINI_SIGNATURE, call_signature, pack
 from switchgear.wire.chat import ChatLogprob, ChatLogprobs
 from switchgear.wire.conversation import (
     Conversation,
@@ -80,6 +80,7 @@ def _token(one: ChatLogprob) -> dict[str, Any]:
 def encode_parts(parts: list[Part]) -> list[Any]:
     """Parts of a model turn. A foreign signature rides on its thought; Gemini's own where Gemini put it."""
     found: list[Any] = []
+    called = False
     for part in parts:
         if type(part) is Text:
             if part.text:
@@ -89,6 +90,9 @@ def encode_parts(parts: list[Part]) -> list[Any]:
             item: dict[str, Any] = {"functionCall": call}
             if part.signature is not None:
                 item["thoughtSignature"] = call_signature(part.signature, "gemini")
+            elif not called:  # Gemini, should it be asked next, wants one on the first call of a turn
+                item["thoughtSignature"] = DUMMY_GEMINI_SIGNATURE
+            called = True
             found.append(item)
         elif type(part) is Reasoning:
             token = pack(part, "gemini")
