@@ -20,7 +20,12 @@ from tests.support.scripted import WAIT_S, Asked, ScriptedUpstream, Told, script
 
 WIRES = ("chat", "responses", "anthropic", "gemini", "ollama")
 PAIRS = [(wire, client) for wire in WIRES for client in CLIENTS if wire != client]
-ENDS = {"chat": b"[DONE]", "responses": b"response.completed", "anthropic": b"message_stop", "gemini": b'"finishReason"'}
+ENDS = {
+    "chat": b"[DONE]",
+    "responses": b"response.completed",
+    "anthropic": b"message_stop",
+    "gemini": b'"finishReason"',
+}
 # How an upstream may send the same events (CASES 10); `bytes`: one byte a write.
 FORMS = ("crlf", "cr", "comments", "bom", "no space", "bytes", "one write")
 
@@ -119,9 +124,7 @@ def test_case_11_a_broken_stream_is_no_success(pairs: tuple[str, Any], wire: str
 
 
 @pytest.mark.parametrize(("wire", "client"), PAIRS)
-def test_case_23_reasoning_is_carried_and_what_is_not_is_named(
-    pairs: tuple[str, Any], wire: str, client: str
-) -> None:
+def test_case_23_reasoning_is_carried_and_what_is_not_is_named(pairs: tuple[str, Any], wire: str, client: str) -> None:
     found = ask(pairs[0], client, f"{wire}-reasoning", made_up={"a": 1})
     choice = fold(client, found.content)["choices"][0]
     assert (choice["reasoning"], choice["text"]) == (VIEWS["reasoning"]["reasoning"], VIEWS["reasoning"]["text"])

@@ -74,7 +74,7 @@ def in_words_of(client: str, view: View) -> View:
     return view | {"choices": choices, "usage": usage}
 
 
-# what EXPECTED.jsonl leaves out -----------------------------------------------------------------------------------------
+# what EXPECTED.jsonl leaves out ---------------------------------------------------------------------------------------
 
 
 def values(recorded: str) -> list[Any]:

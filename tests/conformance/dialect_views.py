@@ -4,8 +4,8 @@ A stream is first put together into the whole answer that it tells; an answer is
 
 A view is `{"choices": [{"text", "reasoning", "refusal", "calls", "finish"}], "citations", "usage"}` or, for an error,
 `{"error": …}`. calls: (name, arguments as a value). finish: in the dialect's own words, without a translation.
-citations: the URLs, each once, sorted. usage: `(input, output, total, cached, reasoning)` in tokens, input with what was
-cached and output with what was thought (TRANSLATION §12); None where the answer tells nothing.
+citations: the URLs, each once, sorted. usage: `(input, output, total, cached, reasoning)` in tokens, input with what
+was cached and output with what was thought (TRANSLATION §12); None where the answer tells nothing.
 """
 
 from __future__ import annotations

@@ -148,9 +148,7 @@ async def ask_all(origin: str, exchanges: list[Row], reached: set[str]) -> list[
         return list(await asyncio.gather(*(one(row, client) for row in exchanges for client in CLIENTS)))
 
 
-async def outcome(
-    http: httpx.AsyncClient, origin: str, row: Row, client: str, reached: set[str]
-) -> tuple[str, str]:
+async def outcome(http: httpx.AsyncClient, origin: str, row: Row, client: str, reached: set[str]) -> tuple[str, str]:
     try:
         path, fields = question(row, client)
     except GatewayError as error:

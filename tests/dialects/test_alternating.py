@@ -69,9 +69,7 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayP
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_conversation_goes_on(
-    vendors: tuple[GatewayProcess, SimulatorProcess], client: str, stream: bool
-) -> None:
+def test_the_conversation_goes_on(vendors: tuple[GatewayProcess, SimulatorProcess], client: str, stream: bool) -> None:
     gateway, simulator = vendors
     simulator.forget()
     history: list[Any] = []
@@ -135,7 +133,7 @@ def signatures(vendor: str, body: Any) -> list[str]:
     return found
 
 
-# what a client keeps -----------------------------------------------------------------------------------------------------
+# what a client keeps ------------------------------------------------------------------------------------------------
 
 
 def user(client: str, text: str) -> Any:

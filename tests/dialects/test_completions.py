@@ -92,9 +92,7 @@ def test_an_error_before_the_answer(pairs: Pairs, wire: str) -> None:
         ({"stream_options": {"include_usage": True}}, "stream_options"),
     ],
 )
-def test_what_a_chat_cannot_do_is_refused_by_name(
-    pairs: Pairs, wire: str, fields: dict[str, Any], param: str
-) -> None:
+def test_what_a_chat_cannot_do_is_refused_by_name(pairs: Pairs, wire: str, fields: dict[str, Any], param: str) -> None:
     answer = post(pairs, f"{wire}-text", **fields)
     assert answer.status_code == 400
     assert (answer.json()["error"]["type"], answer.json()["error"]["param"]) == ("invalid_request_error", param)

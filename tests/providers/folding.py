@@ -327,7 +327,10 @@ def fold_gemini(body: bytes, *, array: bool = False) -> Fold:
             assert choice["finish"] is None
             for part in candidate["content"]["parts"]:
                 # what Google documents for a call that its model did not make is no signature
-                if part.get("thoughtSignature", "skip_thought_signature_validator") != "skip_thought_signature_validator":
+                if (
+                    part.get("thoughtSignature", "skip_thought_signature_validator")
+                    != "skip_thought_signature_validator"
+                ):
                     choice["signatures"].append(
                         ("call" if "functionCall" in part else "part", part["thoughtSignature"], None)
                     )

@@ -141,7 +141,9 @@ def test_every_pair_has_its_files() -> None:
     assert {(upstream, client) for upstream, client, _ in ALL} == set(PAIRS)
     for folder in GOLDEN.iterdir():
         upstream, _, client = folder.name.partition("__")
-        assert {path.stem for path in folder.iterdir()} == {case for u, c, case in EVERY if (u, c) == (upstream, client)}
+        assert {path.stem for path in folder.iterdir()} == {
+            case for u, c, case in EVERY if (u, c) == (upstream, client)
+        }
 
 
 def write() -> None:

@@ -88,7 +88,12 @@ def test_behind_the_end_nothing_comes(upstream: str, client: str, case: str) -> 
     assert this.flush() == this.flush() == b""
     assert (this.done, this.finished, this.error, this.error_status, this.usage, this.truncated) == state
     assert this.pending == 0
-    ends = {"chat": b"[DONE]", "completions": b"[DONE]", "anthropic": b'"message_stop"', "responses": b"response.completed"}
+    ends = {
+        "chat": b"[DONE]",
+        "completions": b"[DONE]",
+        "anthropic": b'"message_stop"',
+        "responses": b"response.completed",
+    }
     if client in ends:
         assert (out.count(b"data: " + ends[client]) or out.count(b'"type":' + ends[client]) or out.count(
             b"event: " + ends[client])) == (1 if this.finished else 0)  # fmt: skip

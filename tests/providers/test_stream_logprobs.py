@@ -53,9 +53,7 @@ def responses_stream() -> bytes:
         {"type": "response.created", "response": response},
         {"type": "response.output_item.added", "output_index": 0, "item": item | {"content": []}},
         {"type": "response.content_part.added", **place, "part": part | {"text": "", "logprobs": []}},
-        *(
-            {"type": "response.output_text.delta", **place, "delta": one["token"], "logprobs": [one]} for one in TOLD
-        ),
+        *({"type": "response.output_text.delta", **place, "delta": one["token"], "logprobs": [one]} for one in TOLD),
         {"type": "response.output_item.done", "output_index": 0, "item": item | {"content": [part]}},
         {"type": "response.completed", "response": response | {"status": "completed"}},
     ]

@@ -17,7 +17,7 @@ def failed(error: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "status", "kind", "code", "message"),
     [
-        (failed({"code": "rate_limit_exceeded", "message": "slow"}), 429, "rate_limit_error", "rate_limit_exceeded", "slow"),
+        (failed({"code": "rate_limit_exceeded", "message": "w"}), 429, "rate_limit_error", "rate_limit_exceeded", "w"),
         (failed({"code": "invalid_prompt", "message": "no"}), 400, "invalid_request_error", "invalid_prompt", "no"),
         (failed({"code": "server_error", "message": "no"}), 502, "server_error", "server_error", "no"),
         (failed(None), 502, "server_error", None, "The upstream's answer failed."),

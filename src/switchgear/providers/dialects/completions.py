@@ -76,9 +76,7 @@ def decode_request(body: bytes, model: str = "") -> Conversation:
     if request.max_tokens is not None:
         conversation.max_tokens = int(request.max_tokens)
         if conversation.max_tokens < 1:
-            raise InvalidRequest(
-                "'max_tokens' must be at least 1.", param="max_tokens", code="integer_below_min_value"
-            )
+            raise InvalidRequest("'max_tokens' must be at least 1.", param="max_tokens", code="integer_below_min_value")
     conversation.temperature, conversation.top_p = request.temperature, request.top_p
     conversation.top_k = int(request.top_k) if request.top_k is not None else None
     if request.stop is not None:

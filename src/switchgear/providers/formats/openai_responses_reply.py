@@ -101,7 +101,8 @@ def _logprobs(items: list[Raw]) -> Raw:
             content = read_reply(_item, raw).content
             for part in content if isinstance(content, list) else ():
                 if given(part.logprobs):
-                    tokens += read_reply(_tokens, part.logprobs)
+                    told = read_reply(_tokens, part.logprobs)
+                    tokens += told
     return Raw(_encode({"content": tokens, "refusal": None})) if tokens else ABSENT
 
 
