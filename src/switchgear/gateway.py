@@ -1,14 +1,11 @@
 """The life of a request, top to bottom. Start reading here.
 
-`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each
-is a
-method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
-on every exit. `server/` turns bytes
-into a call of `handle` and renders what it raises; it decides nothing.
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each is
+a method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
+on every exit. `server/` turns bytes into a call of `handle` and renders what it raises; it decides nothing.
 
-Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing;
-output *guard* and
-*store* in the relay; the ledger in settle.
+Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing; output
+*guard* and *store* in the relay; the ledger in settle.
 """
 
 from __future__ import annotations
@@ -77,9 +74,8 @@ class Gateway:
         """Serve one request into `reply`.
 
         Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has
-        already
-        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any
-        more.
+        already been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads
+        any more.
         """
         try:
             principal = self.authenticator.authenticate(ctx.token)
@@ -90,7 +86,7 @@ class Gateway:
             answer = await self.failover.send(ctx, route)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -103,7 +99,7 @@ class Gateway:
             answer = await self.failover.take_over(ctx, call)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -135,12 +131,16 @@ class Gateway:
             return
         try:
             if answer.rewriter is not None:
-                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+                await self.relay_events(ctx, answer, answer.rewriter, headers, reply)
             else:
-                await self.relay_bytes(answer.response, headers, reply)
-        except BaseException:  # also before the first piece and after the last: the upstream may go on without us
+                await self.relay_bytes(answer.response, answer.first, headers, reply)
+        except BaseException as error:  # also before the first piece and after the last: the upstream may go on
             answer.response.close()
+            if ctx.error is None:  # else the upstream failed, and then the client left as well
+                ctx.error = error
             raise
+        finally:
+            self.failover.relayed(answer, ctx.error)
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
@@ -212,25 +212,28 @@ class Gateway:
         return headers
 
     async def relay_events(
-        self, ctx: RequestContext, response: Answered, rewriter: EventRelay, out: bytes, headers: Headers, reply: Reply
+        self, ctx: RequestContext, answer: Answer, rewriter: EventRelay, headers: Headers, reply: Reply
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
+        response, out = answer.response, answer.first
         ctx.first_byte_at = self.loop.time()
         self.metrics.stream_opened()
         try:
             await reply.start(response.status, headers)
             while True:
+                if rewriter.done or rewriter.error is not None:
+                    if out:
+                        await reply.send(_last(ctx, answer, rewriter, out))
+                    break
                 if out:
                     await reply.send(out)
-                if rewriter.done or rewriter.error is not None:
-                    break
                 chunk = response.read_nowait()
                 if chunk is None:
                     chunk = await response.read()
                 if not chunk:
                     out = self._ending(ctx, rewriter)
                     if out:
-                        await reply.send(out)
+                        await reply.send(_last(ctx, answer, rewriter, out))
                     break
                 out = rewriter.feed(chunk)
         except (UpstreamError, ValueError) as error:
@@ -239,7 +242,7 @@ class Gateway:
                 if isinstance(error, UpstreamError)
                 else UpstreamProtocolError("The upstream sent an event that is too large.")
             )
-            await reply.send(self._broken(ctx, rewriter, failure))
+            await reply.send(_last(ctx, answer, rewriter, self._broken(ctx, rewriter, failure)))
         finally:
             self.metrics.stream_closed()
             self._count_stream(ctx, rewriter)
@@ -250,8 +253,8 @@ class Gateway:
             await self._linger(response)
 
     def _ending(self, ctx: RequestContext, rewriter: EventRelay) -> bytes:
-        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
-        11)."""
+        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where
+        it broke off (CASES 11)."""
         rest = rewriter.flush()
         if rewriter.done or rewriter.error is not None:
             return rest
@@ -263,8 +266,8 @@ class Gateway:
         return rest + self._stream_error(ctx, UpstreamProtocolError("The upstream's stream broke off before its end."))
 
     def _stream_error(self, ctx: RequestContext, error: UpstreamError) -> bytes:
-        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
-        §15.3)."""
+        """An error after the first byte: an event in the endpoint's dialect, and no [DONE]
+        (TRANSLATION §7.10, §15.3)."""
         ctx.error = error
         return error_event(ctx.endpoint.sse, error, ctx.request_id.decode("latin-1"))
 
@@ -296,15 +299,18 @@ class Gateway:
             pass
         response.close()
 
-    async def relay_bytes(self, response: Answered, headers: Headers, reply: Reply) -> None:
-        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody
-        takes it for whole."""
+    async def relay_bytes(self, response: Answered, chunk: bytes, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. chunk: its first bytes.
+
+        An error leaves it without its end: the server closes the connection, so that nobody takes it for whole.
+        """
         if response.content_length >= 0:
             headers.append((b"content-length", b"%d" % response.content_length))
         await reply.start(response.status, headers)
         try:
-            while chunk := await response.read():
+            while chunk:
                 await reply.send(chunk)
+                chunk = await response.read()
         finally:
             response.close()
         await reply.end()
@@ -328,6 +334,13 @@ def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
     """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
     sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
     return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
+
+
+def _last(ctx: RequestContext, answer: Answer, rewriter: EventRelay, out: bytes) -> bytes:
+    """The last events of a stream: an error among them may quote the credential (so may `response.failed`)."""
+    if answer.credential is not None and (rewriter.error is not None or ctx.endpoint.sse == "responses"):
+        return answers.scrubbed(out, answer.credential)
+    return out
 
 
 def _present(peeked: Peeked, name: str) -> bool:

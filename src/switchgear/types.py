@@ -30,6 +30,8 @@ class Endpoint(Struct, frozen=True):
         the upstream; `relay` is never translated.
     model: whether the request names a model; where it does not, the provider is chosen by header or default.
     fast: the compiled path takes the common requests of this endpoint (`hotpath._unary`).
+    answers: `object`: a good answer is a JSON object or events, and any other is a failed attempt (an empty one, a web
+        page); `any`: it is the client's affair.
     gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
     """
 
@@ -39,6 +41,7 @@ class Endpoint(Struct, frozen=True):
     required: tuple[str, ...] = ()
     sse: StreamForm = "opaque"
     asks_usage: bool = False
+    answers: Literal["object", "any"] = "any"
     gather: bool = True
     fast: bool = False
     model: Literal["required", "optional", "none"] = "required"

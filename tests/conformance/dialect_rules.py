@@ -2,8 +2,8 @@
 
 `REASONS` has every rule. `not_expressible` says which rule a refusal falls under; it looks at the field that the
 refusal names and at the recorded request, so that a refusal of anything else is a failure. `changed` gives the expected
-view after the rule that applies. `expected_error` is what becomes of a recorded error (TRANSLATION §16), on its own: nothing
-of `switchgear` is used.
+view after the rule that applies. `expected_error` is what becomes of a recorded error (TRANSLATION §16), on its own:
+nothing of `switchgear` is used.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ REASONS = {
     # refusals
     "server tool": "§3, §14.1, §15.1: a tool that the provider itself runs (search of tools or files, code, computer, "
     "MCP, advisor) exists at that provider only; dropping it would give another answer. `tools` is named.",
-    "media by reference": "§2.2: an upload, or a document, a sound or an image of unknown type behind a URL, can be read by the"
-    " provider that has it; the gateway fetches nothing. The part is named.",
+    "media by reference": "§2.2: an upload, or a document, a sound or an image of unknown type behind a URL, can be "
+    "read by the provider that has it; the gateway fetches nothing. The part is named.",
     "container": "§14.1: a file in Anthropic's container. The message is named.",
     "many answers": "§1, §15.2: `n` above 1 where the dialect has one answer. `n` is named.",
     "background": "§15.1: a response that goes on in the background needs a store. `background` is named.",
     "audio answer": "§1: an answer in sound where the dialect has none. `modalities` is named.",
     "no messages": "§1: an empty list of messages, which the provider refused as well. `messages` is named.",
     # answers
-    "bytes": "The client speaks the provider's format, and the bytes pass as they came: its own words for the end,"
-    " its own counts, its own state of a response that is not done.",
+    "bytes": "The client speaks the provider's format, and the bytes pass as they came: its own words for the end, "
+    "its own counts, its own state of a response that is not done.",
     "no end": "§10: the provider ended its stream without a finish reason; its bytes pass to its own dialect.",
     "functions": "The old `functions` form: EXPECTED leaves `function_call` out; it is the client's `function_call`, "
     "and a tool call in the other dialects.",
     "reasoning counted": "§12: the provider counts reasoning beside the completion, the dialects count it within.",
-    "more reasoning": "§12: the provider counts more reasoning than completion; Gemini's classes are apart, so what was "
-    "answered beside the thoughts counts as none.",
+    "more reasoning": "§12: the provider counts more reasoning than completion; Gemini's classes are apart, so what "
+    "was answered beside the thoughts counts as none.",
     "more cached": "§12: the provider counts more cached tokens than the prompt had; Anthropic's classes are apart and "
     "never negative, so the prompt is the limit.",
-    "error in a stream": "§7.10: the recorded stream ends in an error, told in each dialect's own words; EXPECTED has the text"
-    " before it.",
+    "error in a stream": "§7.10: the recorded stream ends in an error, told in each dialect's own words; EXPECTED "
+    "has the text before it.",
 }
 _OLD_FUNCTIONS = ("openai/chat.completions/test-openai-functions-0", "openai/chat.completions/test-simple-lcel-0",
                   "openai/chat.completions/test-simple-lcel-1")  # fmt: skip

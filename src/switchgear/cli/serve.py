@@ -34,8 +34,7 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     """Serve the gateway.
 
     Without a file: the providers whose keys are in the environment (OPENAI_API_KEY, ...), or the built-in simulator
-    when there is
-    none, on http://127.0.0.1:8080.
+    when there is none, on http://127.0.0.1:8080.
     """
     require()
     simulator: subprocess.Popen[str] | None = None

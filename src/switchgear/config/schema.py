@@ -91,8 +91,8 @@ class PoolSettings(Section, frozen=True):
 
 
 class ProviderTls(Section, frozen=True):
-    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name: SNI and the name
-    verified."""
+    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name:
+    SNI and the name verified."""
 
     verify: bool = True
     ca: str | None = None
@@ -107,8 +107,7 @@ class Provider(Section, frozen=True):
     responses: whether it has a Responses API of its own (`native`), gets chat in its place (`translated`), or is asked
     everything through it (`always`); by default as its type has it. headers: sent with every request.
     repair: put right what this type is known to mis-send and mis-take (docs/providers.md), where the bytes of client
-    and
-    provider would otherwise pass as they are.
+    and provider would otherwise pass as they are.
     forward_headers: client headers passed on besides the built-in list.
     """
 

@@ -81,8 +81,8 @@ class Translator:
         """The upstream's error event, as it arrived; for an error found here, `{"error":{…}}` in OpenAI's form."""
     @property
     def error_status(self) -> int:
-        """The HTTP status that fits the error (§16.2), for logs, or for the client if nothing was sent; 0 without
-        one."""
+        """The HTTP status that fits the error (§16.2), for logs, or for the client if nothing was
+        sent; 0 without one."""
     @property
     def finished(self) -> bool:
         """The answer ended well, and its ending was written."""

@@ -2,9 +2,8 @@
 in another.
 
 Common is: a virtual key, a JSON body, no stream, a model that `FastPath.learn` was told of, an idle connection to the
-target
-drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done) or
-handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
+target drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done)
+or handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,8 +22,7 @@ class Hop:
     """One target of a lane.
 
     token: the target's model as a JSON string, None where it is the client's own name. render: the beginning of the
-    request's
-    head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
+    request's head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
     """
 
     def __init__(
@@ -46,9 +44,7 @@ class FastPath:
     """keys: SHA-256 digest to (digest, principal). own: names of upstream headers that do not go on to the client.
 
     answered: the outcome to report to a route that is not quiet. slab, bounds: where requests are counted.
-    gather_bytes:
-    longer
-    answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
+    gather_bytes: longer answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from switchgear import __version__
-from switchgear.errors import ClientDisconnected, GatewayError, UpstreamRejected
+from switchgear.errors import ClientDisconnected, GatewayError, UpstreamError, UpstreamRejected
 from switchgear.observability.definitions import BY_NAME, METRICS, status_label
 from switchgear.observability.exposition import render
 from switchgear.observability.shared import OTHER, Directory, Labels, Own, add
@@ -190,7 +190,7 @@ class Metrics:
             slab.observe(handles.first(), bounds, ctx.first_byte_at - ctx.started_at)
         if ctx.usage is not None:
             self._count_tokens(handles, ctx.usage)
-        if target and ctx.status and not isinstance(ctx.error, UpstreamRejected):
+        if target and ctx.status and not isinstance(ctx.error, UpstreamError):  # `upstream_failed` has counted those
             self.attempted(target, "answered")
         if isinstance(ctx.error, ClientDisconnected | asyncio.CancelledError):
             phase = "streaming" if ctx.status else "waiting" if ctx.attempts else "admission"
@@ -198,8 +198,7 @@ class Metrics:
 
     def unary_slots(self, endpoint: str, model: str, target: str) -> tuple[object, ...]:
         """What the compiled path counts by itself: slots of requests (200), duration, attempts, input and output
-        tokens,
-        and a function for the other classes of tokens."""
+        tokens, and a function for the other classes of tokens."""
         handles = self.request_handles(endpoint, model, target)
         return (
             handles.requests(200),

@@ -99,8 +99,8 @@ def parse_retry_after(
     """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds or a date) or `retry-after-ms` (milliseconds).
 
     Of two numbers the larger counts: Azure sends `retry-after-ms: 0` beside `retry-after: 1`. Fractions are taken.
-    wall_clock: `time.time()`, to which a date is relative. None when there is no header
-    that makes sense; never negative, never above `MAX_RETRY_AFTER_S`.
+    wall_clock: `time.time()`, to which a date is relative. None when there is no header that makes sense; never
+    negative, never above `MAX_RETRY_AFTER_S`.
     """
     numbers = [
         number * unit

@@ -1,8 +1,7 @@
 """The HTTP edge: an ASGI application that turns bytes into a call of `Gateway.handle` and renders what it raises.
 
 It runs under any ASGI server; `cli/serve.py` runs it under granian. Decisions are the gateway's: here are paths,
-methods,
-body caps, request ids, CORS, error envelopes and draining.
+methods, body caps, request ids, CORS, error envelopes and draining.
 """
 
 from __future__ import annotations
@@ -90,8 +89,8 @@ class App:
         reply: AsgiReply,
         send: Send,
     ) -> None:
-        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's
-        stages."""
+        """A request that is all there: by the compiled path if it is of the common kind, else by
+        the gateway's stages."""
         self._admit()
         gateway = self.worker.gateway
         call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)

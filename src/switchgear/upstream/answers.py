@@ -88,11 +88,17 @@ _SECRET_MIN = 8  # bytes; a shorter value is found in words that have nothing to
 
 def scrub(error: UpstreamRejected, credential: Credential) -> None:
     """Take the credential out of an error that quotes it: clients read errors."""
+    error.body = scrubbed(error.body, credential)
+    error.headers = [(name, scrubbed(value, credential)) for name, value in error.headers]
+
+
+def scrubbed(text: bytes, credential: Credential) -> bytes:
+    """An upstream's words about a failure without the credential they quote; `text` itself where they do not."""
     for _, value in credential.headers:
         secret = value.removeprefix(b"Bearer ")
         if len(secret) >= _SECRET_MIN:
-            error.body = error.body.replace(secret, b"[REDACTED]")
-            error.headers = [(name, value.replace(secret, b"[REDACTED]")) for name, value in error.headers]
+            text = text.replace(secret, b"[REDACTED]")
+    return text
 
 
 _BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"invalid_api_key", b"Invalid API key")
@@ -232,8 +238,8 @@ Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what 
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
-    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
-    client's."""
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another
+    name than the client's."""
     return json_string(ctx.model) if ctx.model and model != ctx.model else None
 
 
@@ -261,8 +267,8 @@ _NO_DETAILS = _Details()
 
 
 def read_usage(token: bytes) -> Usage | None:
-    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none (TRANSLATION
-    §12)."""
+    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none
+    (TRANSLATION §12)."""
     try:
         usage = _decode_usage(token)
     except (DecodeError, UnicodeDecodeError):

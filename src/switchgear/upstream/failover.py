@@ -56,7 +56,7 @@ class Failover:
         except BaseException:
             route.report(index, Outcome.CANCELLED, now)
             raise
-        route.report(index, Outcome.ANSWERED, now)
+        self._answered(answer, route, index, credential)
         if upstream.credentials.troubled and credential is not None:
             upstream.credentials.succeeded(credential)
         return answer
@@ -80,7 +80,7 @@ class Failover:
         except BaseException:
             route.report(index, Outcome.CANCELLED, self.loop.time())
             raise
-        route.report(index, Outcome.ANSWERED, self.loop.time())
+        self._answered(answer, route, index, call.credential)
         return answer
 
     async def _again(
@@ -129,10 +129,32 @@ class Failover:
                 route.report(index, Outcome.CANCELLED, now)
                 raise
             else:
-                route.report(index, Outcome.ANSWERED, now)
+                self._answered(answer, route, index, credential)
                 if credential is not None:
                     upstream.credentials.succeeded(credential)
                 return answer
+
+    def _answered(self, answer: Answer, route: Route, index: int, credential: Credential | None) -> None:
+        """A good answer that is whole is a success; of one that is relayed only its end tells (`relayed`)."""
+        if answer.body is None:
+            answer.attempted, answer.credential = (route, index), credential
+        else:
+            route.report(index, Outcome.ANSWERED, self.loop.time())
+
+    def relayed(self, answer: Answer, error: BaseException | None) -> None:
+        """The relay of `answer` is over. error: what ended it, None for its own end."""
+        if answer.attempted is None:
+            return
+        route, index = answer.attempted
+        answer.attempted = None
+        if isinstance(error, UpstreamError):
+            outcome = outcome_of(error)
+            if outcome.unhealthy:
+                outcome = Outcome.BROKEN
+            self.metrics.upstream_failed(route.targets[index].name, outcome.label)
+        else:
+            outcome = Outcome.ANSWERED if error is None else Outcome.CANCELLED
+        route.report(index, outcome, self.loop.time())
 
     def _report(
         self,

@@ -15,9 +15,10 @@ from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 
 if TYPE_CHECKING:
-    from switchgear.types import RequestContext
+    from switchgear.types import Headers, RequestContext
     from switchgear.upstream.upstream import Answered, Upstream
 
+_NO_OBJECT = "The upstream's answer is not a JSON object."
 _DIALECTS = {"chat": CHAT, "responses": RESPONSES, "opaque": OPAQUE}
 
 
@@ -34,8 +35,8 @@ def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
 
 
 def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
-    """The request body for a target: the client's, with the target's model name and the question for usage spliced
-    in."""
+    """The request body for a target: the client's, with the target's model name and the question
+    for usage spliced in."""
     body = ctx.body
     renamed = model != ctx.model and bool(ctx.model)
     if not isinstance(body, bytes) or not (renamed or ask_usage):
@@ -52,24 +53,39 @@ async def begun(ctx: RequestContext, model: str, response: Answered, hide_usage:
     if response.status >= 300:
         raise await answers.rejection(response)
     if not response.event_stream:
-        return Answer(response, None)
+        return await unread(ctx, response)
     if (response.header(b"content-encoding") or b"identity") != b"identity":
         raise UpstreamProtocolError("The upstream compressed an event stream, which was not asked for.")
     rewriter = Rewriter(_DIALECTS[ctx.endpoint.sse], model=client_name(ctx, model), hide_usage=hide_usage)
     return Answer(response, None, rewriter, await answers.first_events(response, rewriter))
 
 
+async def unread(ctx: RequestContext, response: Answered, headers: Headers | None = None) -> Answer:
+    """A good answer that is relayed as it comes (binary, or too large to be read whole), once its first bytes are here.
+
+    Raises `UpstreamError`.
+    """
+    if ctx.endpoint.answers == "object" and not answers.is_json(response):
+        raise UpstreamProtocolError(_NO_OBJECT)
+    first = await response.read()
+    return Answer(response, None if first else b"", first=first, headers=headers)
+
+
 def whole(ctx: RequestContext, model: str, response: Answered, body: bytes) -> bytes:
     """The body of an answer that was read whole: checked, its usage read, the client's model name put back."""
     body = answers.plain(response, body)
-    return _whole_json(ctx, body, client_name(ctx, model)) if body and answers.is_json(response) else body
+    if ctx.endpoint.answers == "object" or (body and answers.is_json(response)):
+        return _whole_json(ctx, body, client_name(ctx, model))
+    return body
 
 
 def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> bytes:
     try:
         found = peek_reply(body)
     except PeekError as exc:
-        if body.lstrip()[:1] == b"[":  # a list is no answer of a model, but valid on the routes that only pass on
+        if ctx.endpoint.answers == "object":  # whatever the status and the content type say
+            raise UpstreamProtocolError(_NO_OBJECT) from exc
+        if body.lstrip()[:1] == b"[":  # a list is valid on the routes that only pass on
             return body
         raise UpstreamProtocolError("The upstream's answer is not valid JSON.") from exc
     if found.error_start >= 0 and found.choices_start < 0 and ctx.endpoint.sse == "chat":

@@ -18,7 +18,7 @@ from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 from switchgear.upstream.native import FOREIGN
 from switchgear.upstream.passage import conversation_of, own_headers, rejection, send
-from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
+from switchgear.upstream.plain import asks_usage, begun, outgoing, unread, whole
 from switchgear.upstream.translated import ask, encode, first_events
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class RepairedChat:
 
     async def _whole(self, ctx: RequestContext, response: Answered, model: str) -> Answer:
         if response.body is None:  # too large to be read whole
-            return Answer(response, None, headers=self._headers(ctx, response))
+            return await unread(ctx, response, self._headers(ctx, response))
         body = answers.plain(response, response.body)
         if answers.is_json(response):
             body = repair_reply(body, self.quirks)
