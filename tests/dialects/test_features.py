@@ -164,7 +164,7 @@ def test_lists_of_models(pairs: Pairs) -> None:
 
 def test_what_a_provider_does_not_have_is_said(pairs: Pairs) -> None:
     answer = httpx.post(
-        f"{pairs.origin}/v1/completions", headers=BEARER, json={"model": "anthropic-text", "prompt": "hi"}
+        f"{pairs.origin}/v1/moderations", headers=BEARER, json={"model": "anthropic-text", "input": "hi"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "unsupported_endpoint")
 
