@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.databases import PostgresProcess
 from tests.support.processes import KEY, ROOT, GatewayProcess, SimulatorProcess
 from tests.support.redis_server import RedisServer
 
@@ -118,3 +119,20 @@ def start_simulator(tmp_path: Path) -> Iterator[Callable[..., SimulatorProcess]]
     yield start
     for process in started:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresProcess]:
+    """One PostgreSQL server for the session; a test makes databases in it and leaves it running."""
+    process = PostgresProcess()
+    yield process
+    process.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database; a test that takes it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'switchgear.db'}"
+    server: PostgresProcess = request.getfixturevalue("postgres")
+    return await server.create()

@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class Context:
         return self.simulator if scenario.simulated else self.chat
 
 
-class Server:
+class Server(ABC):
     """One entry in the comparison. `measured` is false for the base line, whose CPU is the simulator's."""
 
     name = ""
@@ -89,12 +90,13 @@ class Server:
     def __init__(self) -> None:
         self.process: Process | None = None
 
+    @abstractmethod
     def start(self, context: Context) -> None:
         """Returns once it takes requests. Raises `StartFailed`."""
 
+    @abstractmethod
     def url(self, scenario: Scenario) -> str:
         """The origin to send to."""
-        raise NotImplementedError
 
     def serves(self, scenario: Scenario) -> bool:
         return True

@@ -2,6 +2,7 @@
 
     SwitchgearError
     ├── ConfigError              the configuration is wrong: names file, line and key
+    ├── DatabaseError            the database has a schema that this version cannot use
     ├── ClientDisconnected       the caller left; nobody reads the answer
     └── GatewayError             has an HTTP status and the wire fields `type`, `code`, `param`
         ├── InvalidRequest           400
@@ -11,6 +12,7 @@
         │   ├── BudgetExhausted          402  names the budget's window and when it resets
         │   └── RateLimited              429  used up for now; carries Retry-After
         ├── PermissionDenied         403
+        │   └── PriceUnknown             what the model costs is not known, and money is limited
         ├── NotFound                 404
         ├── MethodNotAllowed         405
         ├── RequestTimeout           408  the client sent its body too slowly
@@ -66,6 +68,10 @@ class ConfigError(SwitchgearError):
         return whole
 
 
+class DatabaseError(SwitchgearError):
+    """The database cannot be used as it is; the message says what to do."""
+
+
 class ClientDisconnected(SwitchgearError):
     """The caller closed its connection."""
 
@@ -117,6 +123,19 @@ class PermissionDenied(GatewayError):
     status = 403
     type = "invalid_request_error"
     code = "permission_denied"
+
+
+class PriceUnknown(PermissionDenied):
+    """Refused before anything was sent: what the model costs is not known, so no limit on money could hold."""
+
+    code = "price_unknown"
+
+    def __init__(self, provider: str, model: str):
+        super().__init__(
+            f"The price of '{provider}/{model}' is not known, and requests without a known price are refused here. "
+            "Its operator can declare one under `prices`, or a cap under `unknown_price`.",
+            param="model",
+        )
 
 
 class NotFound(GatewayError):
@@ -235,7 +254,10 @@ class UpstreamRejected(UpstreamError):
 
 
 class UpstreamUnreachable(UpstreamError):
+    """`sent` tells whether the request had gone out, so that the upstream may have acted on it."""
+
     code = "upstream_unreachable"
+    sent = False
 
 
 class UpstreamProtocolError(UpstreamError):

@@ -1,14 +1,11 @@
 """The life of a request, top to bottom. Start reading here.
 
-`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, send, head, relay, settle. Each
-is a
-method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling happens
-on every exit. `server/` turns bytes
-into a call of `handle` and renders what it raises; it decides nothing.
+`Gateway.handle` runs the stages in sequence: authenticate, understand, allow, route, admit, send, head, relay, settle.
+Each is a method below, in that order, or the package it calls. A stage that refuses raises a `GatewayError`; settling
+happens on every exit. `server/` turns bytes into a call of `handle` and renders what it raises; it decides nothing.
 
-Where later stages stand (DESIGN §4): *admit* (limits) after understanding; *guard* and *look up* before routing;
-output *guard* and
-*store* in the relay; the ledger in settle.
+*admit* comes after *route*, not before it as DESIGN §4 has it: what a request may cost depends on its targets. Where
+later stages stand: *guard* and *look up* before routing; output *guard* and *store* in the relay.
 """
 
 from __future__ import annotations
@@ -18,9 +15,12 @@ from typing import TYPE_CHECKING
 
 from switchgear.errors import (
     ClientDisconnected,
+    GatewayError,
     InvalidRequest,
+    LimitReached,
     NotFound,
     PermissionDenied,
+    StateUnavailable,
     SwitchgearError,
     UpstreamError,
     UpstreamProtocolError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from switchgear.auth.authenticator import Authenticator
     from switchgear.hotpath._peek import Request as Peeked
     from switchgear.hotpath._unary import Unary
+    from switchgear.metering.metering import Metering
     from switchgear.observability.logs import AccessLog
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.router import Route, Router
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 _DONE = b"data: [DONE]\n\n"
 _ARRAY, _NULL = ord("["), ord("n")
+_UNBOUNDED = 1 << 62
 _LINGER_S = 0.25  # how long to wait for the end of a body after [DONE], to keep its connection
 
 
@@ -63,6 +65,7 @@ class Gateway:
         metrics: Metrics,
         access_log: AccessLog,
         lanes: Lanes,
+        metering: Metering,
     ):
         self.loop = loop
         self.authenticator = authenticator
@@ -72,14 +75,14 @@ class Gateway:
         self.metrics = metrics
         self.access_log = access_log
         self.lanes = lanes
+        self.metering = metering
 
     async def handle(self, ctx: RequestContext, reply: Reply) -> None:
         """Serve one request into `reply`.
 
         Raises `GatewayError` for the edge to render, as long as the reply has not started; afterwards an error has
-        already
-        been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads any
-        more.
+        already been told to the client in its stream. Raises `ClientDisconnected` or `CancelledError` when nobody reads
+        any more.
         """
         try:
             principal = self.authenticator.authenticate(ctx.token)
@@ -87,10 +90,11 @@ class Gateway:
             self.understand(ctx)
             self.allow(ctx)
             route = self.route(ctx)
+            await self.metering.admit(ctx, route)
             answer = await self.failover.send(ctx, route)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -103,7 +107,7 @@ class Gateway:
             answer = await self.failover.take_over(ctx, call)
             await self.answer(ctx, answer, reply)
         except (SwitchgearError, asyncio.CancelledError) as error:
-            ctx.error = error
+            ctx.error = ctx.error or error
             raise
         finally:
             self.settle(ctx)
@@ -113,6 +117,7 @@ class Gateway:
         ctx.principal, ctx.peeked, ctx.target = call.principal, call.peeked, call.target
         ctx.model, ctx.usage, ctx.attempts = call.peeked.model or "", call.usage, 1
         ctx.credential_name, ctx.sent = call.credential.name, True
+        self.metering.adopt(ctx, call)
 
     def told(self, ctx: RequestContext, call: Unary) -> None:
         """The access line of a request that the compiled path ended; it counts its metrics by itself."""
@@ -131,16 +136,25 @@ class Gateway:
         """The answer, whole or as it comes."""
         headers = self.head(ctx, answer)
         if answer.body is not None:
+            if ctx.usage is None and (ctx.endpoint.generates or ctx.endpoint.task == "embeddings"):
+                made = len(answer.body) // 4 if ctx.endpoint.generates else 0
+                ctx.usage = estimated(ctx, made)  # nobody counted; never free by silence
+            if ctx.meter is not None:  # before the client can have it
+                headers.append((b"x-switchgear-cost-nanousd", b"%d" % ctx.meter.settle()))
             await reply.whole(ctx.status, headers, answer.body)
             return
         try:
             if answer.rewriter is not None:
-                await self.relay_events(ctx, answer.response, answer.rewriter, answer.first, headers, reply)
+                await self.relay_events(ctx, answer, answer.rewriter, headers, reply)
             else:
-                await self.relay_bytes(answer.response, headers, reply)
-        except BaseException:  # also before the first piece and after the last: the upstream may go on without us
+                await self.relay_bytes(answer.response, answer.first, headers, reply)
+        except BaseException as error:  # also before the first piece and after the last: the upstream may go on
             answer.response.close()
+            if ctx.error is None:  # else the upstream failed, and then the client left as well
+                ctx.error = error
             raise
+        finally:
+            self.failover.relayed(answer, ctx.error)
 
     def understand(self, ctx: RequestContext) -> None:
         """2. What is asked: model and streaming, found in the body's bytes without decoding it."""
@@ -209,49 +223,63 @@ class Gateway:
             headers.append((b"x-switchgear-target", target.header))
         headers.append((b"x-switchgear-attempts", b"%d" % ctx.attempts))
         ctx.status = answer.response.status
+        if ctx.meter is not None:
+            own = ctx.meter.headers()
+            if own:  # the provider's limits are the gateway's affair, and would contradict the caller's own
+                headers = [pair for pair in headers if b"ratelimit-" not in pair[0]] + own
         return headers
 
     async def relay_events(
-        self, ctx: RequestContext, response: Answered, rewriter: EventRelay, out: bytes, headers: Headers, reply: Reply
+        self, ctx: RequestContext, answer: Answer, rewriter: EventRelay, headers: Headers, reply: Reply
     ) -> None:
         """7. An event stream, as it arrives; closed with an error event where it breaks off."""
+        response, out = answer.response, answer.first
         ctx.first_byte_at = self.loop.time()
         self.metrics.stream_opened()
+        ceiling = ctx.meter.ceiling if ctx.meter is not None else _UNBOUNDED
         try:
             await reply.start(response.status, headers)
             while True:
+                if rewriter.done or rewriter.error is not None:
+                    if out:
+                        await reply.send(_last(ctx, answer, rewriter, out))
+                    break
                 if out:
                     await reply.send(out)
-                if rewriter.done or rewriter.error is not None:
-                    break
                 chunk = response.read_nowait()
                 if chunk is None:
                     chunk = await response.read()
                 if not chunk:
                     out = self._ending(ctx, rewriter)
                     if out:
-                        await reply.send(out)
+                        await reply.send(_last(ctx, answer, rewriter, out))
                     break
                 out = rewriter.feed(chunk)
+                if rewriter.events > ceiling:
+                    ceiling = await self._extend(ctx, rewriter.events)
+        except (LimitReached, StateUnavailable) as error:
+            await reply.send(out + self._broken(ctx, rewriter, error))
         except (UpstreamError, ValueError) as error:
             failure = (
                 error
                 if isinstance(error, UpstreamError)
                 else UpstreamProtocolError("The upstream sent an event that is too large.")
             )
-            await reply.send(self._broken(ctx, rewriter, failure))
+            await reply.send(_last(ctx, answer, rewriter, self._broken(ctx, rewriter, failure)))
         finally:
             self.metrics.stream_closed()
             self._count_stream(ctx, rewriter)
             if not rewriter.done:
                 response.close()
+        if ctx.meter is not None:
+            ctx.meter.settle()
         await reply.end()
         if rewriter.done:
             await self._linger(response)
 
     def _ending(self, ctx: RequestContext, rewriter: EventRelay) -> bytes:
-        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where it broke off (CASES
-        11)."""
+        """What follows the upstream's last byte: nothing, the [DONE] it forgot, or an error where
+        it broke off (CASES 11)."""
         rest = rewriter.flush()
         if rewriter.done or rewriter.error is not None:
             return rest
@@ -262,13 +290,20 @@ class Gateway:
             return rest
         return rest + self._stream_error(ctx, UpstreamProtocolError("The upstream's stream broke off before its end."))
 
-    def _stream_error(self, ctx: RequestContext, error: UpstreamError) -> bytes:
-        """An error after the first byte: an event in the endpoint's dialect, and no [DONE] (TRANSLATION §7.10,
-        §15.3)."""
+    async def _extend(self, ctx: RequestContext, tokens: int) -> int:
+        """Reserve more for a stream that outgrows what was reserved: its events so far stand for its tokens."""
+        if ctx.meter is None:
+            return _UNBOUNDED
+        await ctx.meter.extend(tokens)
+        return ctx.meter.ceiling
+
+    def _stream_error(self, ctx: RequestContext, error: GatewayError) -> bytes:
+        """An error after the first byte: an event in the endpoint's dialect, and no [DONE]
+        (TRANSLATION §7.10, §15.3)."""
         ctx.error = error
         return error_event(ctx.endpoint.sse, error, ctx.request_id.decode("latin-1"))
 
-    def _broken(self, ctx: RequestContext, rewriter: EventRelay, error: UpstreamError) -> bytes:
+    def _broken(self, ctx: RequestContext, rewriter: EventRelay, error: GatewayError) -> bytes:
         """The end of a stream whose upstream failed. A translator writes it: it knows what the client has seen."""
         if isinstance(rewriter, Translator) and (rest := rewriter.flush()):
             ctx.error = error
@@ -296,21 +331,24 @@ class Gateway:
             pass
         response.close()
 
-    async def relay_bytes(self, response: Answered, headers: Headers, reply: Reply) -> None:
-        """7. A body that is not events: binary, or too large to be read whole. An error cuts it off, so that nobody
-        takes it for whole."""
+    async def relay_bytes(self, response: Answered, chunk: bytes, headers: Headers, reply: Reply) -> None:
+        """7. A body that is not events: binary, or too large to be read whole. chunk: its first bytes.
+
+        An error leaves it without its end: the server closes the connection, so that nobody takes it for whole.
+        """
         if response.content_length >= 0:
             headers.append((b"content-length", b"%d" % response.content_length))
         await reply.start(response.status, headers)
         try:
-            while chunk := await response.read():
+            while chunk:
                 await reply.send(chunk)
+                chunk = await response.read()
         finally:
             response.close()
         await reply.end()
 
     def settle(self, ctx: RequestContext) -> None:
-        """8. On every exit: metrics and the access line."""
+        """8. On every exit: limits and the ledger, metrics and the access line."""
         now = self.loop.time()
         if (
             ctx.usage is None
@@ -319,6 +357,8 @@ class Gateway:
             and isinstance(ctx.error, asyncio.CancelledError | ClientDisconnected)
         ):
             ctx.usage = estimated(ctx, 0)  # the client left before anything was told; the prompt was read all the same
+        if ctx.meter is not None:
+            ctx.meter.settle()
         self.metrics.settle(ctx, now)
         if self.access_log.enabled:
             self.access_log.line(ctx, now)
@@ -328,6 +368,13 @@ def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
     """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
     sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
     return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
+
+
+def _last(ctx: RequestContext, answer: Answer, rewriter: EventRelay, out: bytes) -> bytes:
+    """The last events of a stream: an error among them may quote the credential (so may `response.failed`)."""
+    if answer.credential is not None and (rewriter.error is not None or ctx.endpoint.sse == "responses"):
+        return answers.scrubbed(out, answer.credential)
+    return out
 
 
 def _present(peeked: Peeked, name: str) -> bool:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 Headers = list[tuple[bytes, bytes]]
 Dialect = Literal["openai", "anthropic", "gemini"]
 StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
-ClientWire = Literal["", "chat", "responses", "anthropic", "gemini"]
+ClientWire = Literal["", "chat", "completions", "responses", "anthropic", "gemini"]
 Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
+ServiceTier = Literal["", "batch", "priority", "flex", "fast"]
+SERVICE_TIERS: dict[str, ServiceTier] = {"batch": "batch", "priority": "priority", "flex": "flex", "fast": "fast"}
+"""Those with prices of their own, by the words of the vendors; any other word is the usual tier, ""."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -30,6 +33,8 @@ class Endpoint(Struct, frozen=True):
         the upstream; `relay` is never translated.
     model: whether the request names a model; where it does not, the provider is chosen by header or default.
     fast: the compiled path takes the common requests of this endpoint (`hotpath._unary`).
+    answers: `object`: a good answer is a JSON object or events, and any other is a failed attempt (an empty one, a web
+        page); `any`: it is the client's affair.
     gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
     """
 
@@ -39,12 +44,18 @@ class Endpoint(Struct, frozen=True):
     required: tuple[str, ...] = ()
     sse: StreamForm = "opaque"
     asks_usage: bool = False
+    answers: Literal["object", "any"] = "any"
     gather: bool = True
     fast: bool = False
     model: Literal["required", "optional", "none"] = "required"
     dialect: Dialect = "openai"
     wire: ClientWire = ""
     task: Task = "relay"
+
+    @property
+    def generates(self) -> bool:
+        """Whether the answer is made of output tokens."""
+        return self.task == "conversation" or self.asks_usage
 
 
 class FormFields(Struct, frozen=True):
@@ -82,8 +93,9 @@ class Principal(Struct, frozen=True):
 class Usage(Struct):
     """Tokens by class, as the upstream counted them; `estimated` when we did.
 
-    input_tokens and output_tokens are the whole of their side: the others are parts of them (cached, cache write and
-    input audio of the input; reasoning and output audio of the output; cached audio of the cached).
+    input_tokens and output_tokens are the whole of their side: the others are parts of them (cached, cache write, input
+    audio and images of the input; reasoning, output audio and images of the output; cached audio of both the cached and
+    the audio; cache write for an hour of the cache write).
     images: how many were made. service_tier: what the upstream says it served the request as, "" for the usual one.
     """
 
@@ -96,8 +108,11 @@ class Usage(Struct):
     cached_audio_tokens: int = 0
     output_audio_tokens: int = 0
     images: int = 0
-    service_tier: Literal["", "batch", "priority"] = ""
+    service_tier: ServiceTier = ""
     estimated: bool = False
+    cache_write_1h_tokens: int = 0
+    input_image_tokens: int = 0
+    output_image_tokens: int = 0
 
 
 class Target:
@@ -147,6 +162,27 @@ class Reply(Protocol):
         """The end of its body."""
 
 
+class Meter(Protocol):
+    """What one request reserved, and the upstream requests it causes. `metering.meter` has it."""
+
+    ceiling: int  # output tokens up to which nothing need be added
+
+    async def begin(self, target: Target, credential: str) -> None:
+        """An attempt is about to be sent. Raises what refuses it."""
+
+    def failed(self, error: Exception) -> None:
+        """The attempt brought nothing for the client."""
+
+    async def extend(self, output_tokens: int) -> None:
+        """A stream has come to so many output tokens. Raises what refuses to let it go on."""
+
+    def settle(self) -> int:
+        """Once, on every way out, or before the answer's end goes out. The cost in nano-dollars."""
+
+    def headers(self) -> Headers:
+        """What the answer tells of limits."""
+
+
 class RequestContext:
     """One client request on its way through the gateway. Filled stage by stage; read by settle, logs and metrics.
 
@@ -174,6 +210,8 @@ class RequestContext:
     array = False  # a Gemini stream as one JSON array, not as events
     conversation: Any = None  # the body as a `wire.conversation.Conversation`, once a translation needed it
     content_length = -1
+    tags = b""  # asked for by header: written beside the usage
+    meter: Meter | None = None
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -151,11 +152,16 @@ def test_a_disconnect_is_not_free(start_gateway: Start, sim: SimulatorProcess, p
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize(
+    "provider", [{}, {"transport": "httpx"}, {"type": "anthropic"}], ids=["native", "httpx", "translated"]
+)
 def test_a_disconnect_before_the_first_token_is_not_free(
-    start_gateway: Start, sim: SimulatorProcess, stream: bool
+    start_gateway: Start, sim: SimulatorProcess, provider: dict[str, str], stream: bool
 ) -> None:
     """The upstream has read the prompt."""
-    gateway = start_gateway(basic_config(sim, logging={"access": 1.0}))
+    config = basic_config(sim, logging={"access": 1.0})
+    config["providers"]["sim"].update(provider)
+    gateway = start_gateway(config)
     with Open(gateway.origin, CHAT, chat("sim;stall-before-headers", stream=stream)):
         until(lambda: len(calls(sim)) == 1, "request at the upstream")
     until(lambda: len(access_lines(gateway)) == 1, "access line")
@@ -164,6 +170,24 @@ def test_a_disconnect_before_the_first_token_is_not_free(
     assert line["tokens"]["estimated"] is True
     assert (line["tokens"]["input"], line["tokens"]["output"]) == (tokens(gateway, "input"), 0)
     assert line["tokens"]["input"] > 0
+
+
+@pytest.mark.parametrize("transport", ["native", "httpx"])
+def test_a_disconnect_before_anything_was_sent_is_free(
+    start_gateway: Start, sim: SimulatorProcess, transport: str
+) -> None:
+    """Here at an address that takes nobody in: nobody has read anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        config = basic_config(sim, logging={"access": 1.0}, defaults={"timeouts": {"connect": "60s"}})
+        port = full.getsockname()[1]
+        config["providers"]["sim"].update(transport=transport, base_url=f"http://127.0.0.1:{port}/v1", models=["sim"])
+        gateway = start_gateway(config)
+        with Open(gateway.origin, CHAT, chat("sim")):
+            until(lambda: total(gateway.metrics(), "switchgear_in_flight") == 2)  # the scrape is the other one
+        until(lambda: len(access_lines(gateway)) == 1, "access line")
+        line = access_lines(gateway)[0]
+        assert (line["error"], line["attempts"]) == ("client_disconnected", 1)
+        assert "tokens" not in line
 
 
 def test_the_usage_of_a_finished_stream_is_no_estimate(start_gateway: Start, sim: SimulatorProcess) -> None:

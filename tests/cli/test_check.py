@@ -23,7 +23,7 @@ models:
       - {provider: local, model: qwen3, tier: 1}
 keys:
   - {name: ci, value: "hunter2hunter2hunter2", models: [smart]}
-  - {name: all, value: "hunter3hunter3hunter3", budget: {usd: 5}}
+  - {name: all, value: "hunter3hunter3hunter3", budget: {usd: 5, window: total, timezone: UTC}}
 auth: {jwt: {algorithms: [HS256], secret: "hunter2hunter2hunter2hunter2hunter2", issuer: a, audience: b}}
 """
 
@@ -62,7 +62,7 @@ jwt
   algorithms  HS256
 
 warnings
-  c.yaml:14: keys[1].budget: read, but not enforced by this version
+  c.yaml:14: keys[1].budget.timezone: has no effect: `total` never ends
 """
     )
 
@@ -80,7 +80,12 @@ def test_as_json(path: str) -> None:
         "keys": [{"name": "ci", "models": ["smart"]}, {"name": "all", "models": ["*"]}],
         "errors": [],
         "warnings": [
-            {"file": path, "line": 14, "key": "keys[1].budget", "message": "read, but not enforced by this version"}
+            {
+                "file": path,
+                "line": 14,
+                "key": "keys[1].budget.timezone",
+                "message": "has no effect: `total` never ends",
+            }
         ],
     }
 

@@ -1,5 +1,6 @@
 """The oracle of switchgear.hotpath._sse: the whole stream at once, by regular expressions and the json module."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,7 +178,7 @@ class Rewriter:
             return block
         if self.dialect != OPAQUE and found.model not in (None, b'""') and self.model is None:
             self.model = found.model
-        self.usage = found.usage or self.usage or found.groq
+        self.usage = with_tier(found.usage, data) if found.usage else self.usage or found.groq
         self.finished = self.finished or found.finish or found.done
         self.done = self.done or found.done
         if found.error:
@@ -268,6 +269,21 @@ def read_model(found: Found, text: str, member: Any) -> None:
 
 def read_usage(found: Found, text: str, member: Any) -> None:
     found.usage = text[member.start : member.end].encode() if isinstance(member.value, Pairs) else None
+
+
+def with_tier(usage: bytes, data: bytes) -> bytes:
+    """The usage with what its event, or the event's response, tells of the service tier."""
+    if b'"service_tier"' in usage:
+        return usage
+    event = json.loads(data)
+    response = event.get("response")
+    tiers = [event.get("service_tier")] + ([response.get("service_tier")] if isinstance(response, dict) else [])
+    if not all(tier is None or isinstance(tier, str) for tier in tiers) or not isinstance(response, dict | None):
+        return usage
+    inner = usage[1:-1].strip()
+    return (
+        usage if tiers[-1] is None or not inner else b'{%b,"service_tier":%b}' % (inner, json.dumps(tiers[-1]).encode())
+    )
 
 
 def read_groq(text: str, member: Any) -> bytes | None:

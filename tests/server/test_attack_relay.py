@@ -55,13 +55,13 @@ class StuckReply:
 
 
 @asynccontextmanager
-async def working(script: Script, folder: Path) -> AsyncIterator[tuple[Worker, Upstream]]:
+async def working(script: Script, folder: Path, attempts: int = 3) -> AsyncIterator[tuple[Worker, Upstream]]:
     async with serving(script) as upstream:
         path = folder / "gateway.yaml"
         url = f"http://127.0.0.1:{upstream.port}/v1"
         path.write_text(
             f"providers: {{up: {{type: openai, base_url: '{url}', credentials: [sk-000000]}}}}\n"
-            f"models: {{m: {{targets: [{{provider: up, model: m}}]}}}}\n"
+            f"models: {{m: {{targets: [{{provider: up, model: m}}], retries: {{attempts: {attempts}}}}}}}\n"
             f"keys: [{{name: test, value: {KEY}}}]\n"
         )
         worker = Worker(load(path, known_types=provider_types()), None, folder, "1")
@@ -166,5 +166,7 @@ async def test_tokens_that_cannot_be_are_not_counted(start_gateway: Start, sim: 
     tokens = {
         name.split('"')[1]: value for name, value in metrics.items() if name.startswith("switchgear_tokens_total")
     }
-    assert (tokens["input"], tokens["output"]) == (9.0, 2.0)
+    # What the upstream could not have counted is estimated: some tokens for each of the four, by the bytes.
+    assert 9 < tokens["input"] < 200
+    assert 2 < tokens["output"] < 200
     assert "could not be rendered" not in gateway.output

@@ -261,6 +261,18 @@ async def test_bodies_that_end_early(gateway: GatewayProcess, sim: SimulatorProc
     assert sim.requests() == []
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings", "/v1/audio/translations", "/v1/files"])
+@pytest.mark.parametrize("body", [b"zz\r\nabc", b"f" * 17 + b"\r\n", b"1;" + b"a" * 100_000 + b"\r\na\r\n0\r\n\r\n"])
+async def test_chunks_that_are_none(gateway: GatewayProcess, sim: SimulatorProcess, path: str, body: bytes) -> None:
+    """The client is still there, and is told what is wrong."""
+    content_type = JSON if "completions" in path or "embed" in path else "multipart/form-data; boundary=x"
+    request = head(path=path, transfer_encoding="chunked", content_type=content_type) + body
+    (answer,) = await exchange(gateway, request)
+    detail = error(answer)
+    assert (detail["status"], detail["code"]) == (400, "invalid_body")
+    assert [asked for asked in sim.requests() if asked["path"] != "/v1/models" and asked["body"]] == []
+
+
 async def test_garbage_on_the_wire(gateway: GatewayProcess, sim: SimulatorProcess) -> None:
     for data in (
         b"hello\r\n\r\n",
@@ -414,6 +426,17 @@ async def test_credentials_of_every_kind(gateway: GatewayProcess, sim: Simulator
         [answer] = await exchange(gateway, post(CHAT, authorization=value, connection="close"))
         assert error(answer)["status"] == 401
     assert sim.requests() == []
+
+
+async def test_two_credentials(gateway: GatewayProcess) -> None:
+    """The same one twice is one; two that differ are none, in whatever order, also on the compiled path."""
+    good, bad = f"authorization: Bearer {KEY}\r\n".encode(), b"authorization: Bearer sk-other\r\n"
+    bare = head(length=len(CHAT), content_type=JSON, connection="close").replace(good, b"")
+    assert b"authorization" not in bare.lower()
+    for lines, status in (((good,), 200), ((good, good), 200), ((good, bad), 401), ((bad, good), 401)):
+        line, _, rest = bare.partition(b"\r\n")
+        (answer,) = await exchange(gateway, line + b"\r\n" + b"".join(lines) + rest + CHAT)
+        assert answer[0] == status
 
 
 async def test_request_ids_that_are_not_well_formed(gateway: GatewayProcess) -> None:

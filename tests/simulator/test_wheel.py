@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+import pytest
+
 from switchgear.simulator.wheel import Wheel
 
 
@@ -54,3 +56,36 @@ async def test_close_forgets() -> None:
     wheel.close()
     await asyncio.sleep(0.01)
     assert done == []
+
+
+class Clock(asyncio.SelectorEventLoop):
+    """A loop whose time is what the test says."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_a_row_of_waits_does_not_drift() -> None:
+    """Each is called back late, by what the slot's rounding and a busy loop add; the next one makes up for it."""
+    loop = Clock()
+    wheel = Wheel(loop)
+    due = wheel.after(0.02, lambda: None)
+    assert due == pytest.approx(1000.02)
+    for number in range(2, 101):
+        loop.now = due + 0.0012
+        due = wheel.after(0.02, lambda: None, due)
+        assert due == pytest.approx(1000.0 + number * 0.02)
+    loop.close()
+
+
+def test_a_stream_that_stood_still_does_not_catch_up() -> None:
+    """A client that did not read for a second gets no burst of fifty tokens."""
+    loop = Clock()
+    wheel = Wheel(loop)
+    due = wheel.after(0.02, lambda: None)
+    loop.now = due + 1.0
+    assert wheel.after(0.02, lambda: None, due) == pytest.approx(loop.now + 0.02)
+    assert wheel.after(0.0, lambda: None, due) == loop.now
+    loop.close()

@@ -1,8 +1,7 @@
 """Small servers between the gateway and a simulator: one that ends TLS, and an HTTP proxy that understands CONNECT.
 
 Each runs in an event loop of its own, in a thread: the tests that use them block, and an `ssl.SSLSocket` must not be
-read and
-written by two threads at once.
+read and written by two threads at once.
 """
 
 from __future__ import annotations

@@ -326,7 +326,9 @@ cdef class Connection:
             return 0
         if self.answered:
             return self.broken("stops short")
-        return self.fail(UpstreamUnreachable(NO_ANSWER), self.uses > 1)
+        error = UpstreamUnreachable(NO_ANSWER)
+        error.sent = True
+        return self.fail(error, self.uses > 1)
 
     cdef int drop(self) except -1:
         """Close the connection now, leave the pool, free the slot."""

@@ -7,5 +7,6 @@ cdef class Head:
     cdef readonly bytes provider
     cdef readonly bytes request_id
     cdef readonly bytes strict
+    cdef readonly bytes tags
     cdef readonly Py_ssize_t length
     cdef readonly list forwarded

@@ -18,28 +18,7 @@ cdef enum:
     LARGEST = 2147483647  # what a longer number counts as
     DEFAULT_DEPTH = 512
 
-cdef enum Field:
-    MODEL = 1
-    STREAM = 2
-    STREAM_OPTIONS = 4
-    MAX_TOKENS = 8
-    MAX_COMPLETION_TOKENS = 16
-    MAX_OUTPUT_TOKENS = 32
-    N = 64
-    MESSAGES = 128
-    INPUT = 256
-    PROMPT = 512
-    USER = 1024
-    INCLUDE_USAGE = 2048
-    USAGE = 4096  # this and the next two: of an answer
-    ERROR = 8192
-    CHOICES = 16384
-
-cdef dict NAMES = {
-    MODEL: "model", STREAM: "stream", STREAM_OPTIONS: "stream_options", MAX_TOKENS: "max_tokens",
-    MAX_COMPLETION_TOKENS: "max_completion_tokens", MAX_OUTPUT_TOKENS: "max_output_tokens", N: "n", MESSAGES: "messages",
-    INPUT: "input", PROMPT: "prompt", USER: "user", INCLUDE_USAGE: "stream_options.include_usage",
-}
+include "_peek_fields.pxi"
 
 
 class PeekError(ValueError):
@@ -67,6 +46,7 @@ cdef class Reply:
     def __cinit__(self):
         self.model_start = self.model_end = self.usage_start = self.usage_end = -1
         self.error_start = self.error_end = self.choices_start = self.choices_end = -1
+        self.tier_start = self.tier_end = -1
 
 
 cdef inline const char *text_of(bytes value) except NULL:
@@ -82,138 +62,7 @@ cdef struct Problem:
     const uint8_t *where
 
 
-cdef inline Field field_of(const json_t *j) noexcept nogil:
-    """Which field the member's name stands for, 0 for all others."""
-    cdef ptrdiff_t length = j.key_end - j.key
-    if j.key_escaped:
-        return escaped_field_of(j)
-    if length == 1:
-        return N if j.key[0] == c"n" else <Field>0
-    if length == 4:
-        return USER if json_key_is(j, "user", 4, 0) else <Field>0
-    if length == 5:
-        if json_key_is(j, "model", 5, 0):
-            return MODEL
-        return INPUT if json_key_is(j, "input", 5, 0) else <Field>0
-    if length == 6:
-        if json_key_is(j, "stream", 6, 0):
-            return STREAM
-        return PROMPT if json_key_is(j, "prompt", 6, 0) else <Field>0
-    if length == 8:
-        return MESSAGES if json_key_is(j, "messages", 8, 0) else <Field>0
-    if length == 10:
-        return MAX_TOKENS if json_key_is(j, "max_tokens", 10, 0) else <Field>0
-    if length == 14:
-        return STREAM_OPTIONS if json_key_is(j, "stream_options", 14, 0) else <Field>0
-    if length == 17:
-        return MAX_OUTPUT_TOKENS if json_key_is(j, "max_output_tokens", 17, 0) else <Field>0
-    if length == 21:
-        return MAX_COMPLETION_TOKENS if json_key_is(j, "max_completion_tokens", 21, 0) else <Field>0
-    return <Field>0
-
-
-cdef Field escaped_field_of(const json_t *j) noexcept nogil:
-    if json_key_is(j, "model", 5, 0):
-        return MODEL
-    if json_key_is(j, "stream", 6, 0):
-        return STREAM
-    if json_key_is(j, "stream_options", 14, 0):
-        return STREAM_OPTIONS
-    if json_key_is(j, "max_tokens", 10, 0):
-        return MAX_TOKENS
-    if json_key_is(j, "max_completion_tokens", 21, 0):
-        return MAX_COMPLETION_TOKENS
-    if json_key_is(j, "max_output_tokens", 17, 0):
-        return MAX_OUTPUT_TOKENS
-    if json_key_is(j, "n", 1, 0):
-        return N
-    if json_key_is(j, "messages", 8, 0):
-        return MESSAGES
-    if json_key_is(j, "input", 5, 0):
-        return INPUT
-    if json_key_is(j, "prompt", 6, 0):
-        return PROMPT
-    if json_key_is(j, "user", 4, 0):
-        return USER
-    return <Field>0
-
-
-cdef Field reply_field_of(const json_t *j) noexcept nogil:
-    if json_key_is(j, "model", 5, 0):
-        return MODEL
-    if json_key_is(j, "choices", 7, 0):
-        return CHOICES
-    if json_key_is(j, "usage", 5, 0):
-        return USAGE
-    return ERROR if json_key_is(j, "error", 5, 0) else <Field>0
-
-
-cdef inline bint is_number(uint8_t c) noexcept nogil:
-    return c == c"-" or c"0" <= c <= c"9"
-
-
-cdef long long whole_number(const uint8_t *p, const uint8_t *end) noexcept nogil:
-    """Value of a valid JSON number, exactly: -1 when negative, LARGEST when beyond it, -2 when it is no whole number.
-
-    Digits and exponent are counted, not multiplied out: 1e400 is whole, 5.0 is 5, 1.5e1 is 15.
-    """
-    cdef bint negative = p[0] == c"-", fraction = False, minus
-    cdef long long value = 0, zeros = 0, places = 0, exponent = 0
-    cdef bint exponent_negative = False
-    if negative:
-        p += 1
-    # value: the digits up to the last one that is not 0; zeros: those after it; places: digits behind the point.
-    while p < end and (p[0] == c"." or c"0" <= p[0] <= c"9"):
-        if p[0] == c".":
-            fraction = True
-        else:
-            places += fraction
-            if p[0] == c"0":
-                zeros += value != 0
-            else:
-                while zeros > 0 and value <= LARGEST:
-                    value *= 10
-                    zeros -= 1
-                zeros = 0
-                if value <= LARGEST:
-                    value = value * 10 + (p[0] - c"0")
-        p += 1
-    if p < end:
-        p += 1
-        exponent_negative = p[0] == c"-"
-        if p[0] == c"-" or p[0] == c"+":
-            p += 1
-        while p < end:
-            if exponent < <long long>1000000000000:
-                exponent = exponent * 10 + (p[0] - c"0")
-            p += 1
-    if value == 0:
-        return 0
-    exponent = (-exponent if exponent_negative else exponent) + zeros - places
-    if exponent < 0:
-        return -2
-    if negative:
-        return -1
-    while exponent > 0 and value <= LARGEST:
-        value *= 10
-        exponent -= 1
-    return value if value < LARGEST else LARGEST
-
-
-cdef str kind_of(const uint8_t *p, const uint8_t *end):
-    if p[0] == c'"':
-        return "a string"
-    if p[0] == c"{":
-        return "an object"
-    if p[0] == c"[":
-        return "an array"
-    if p[0] == c"t" or p[0] == c"f":
-        return "a boolean"
-    if p[0] == c"n":
-        return "null"
-    while p < end and (is_number(p[0]) or p[0] == c"+"):
-        p += 1
-    return "a decimal number" if p < end and (p[0] == c"." or p[0] | 0x20 == c"e") else "an integer"
+include "_peek_values.pxi"
 
 
 cdef int wrong(Problem *problem, Field field, const char *expected, const uint8_t *where) noexcept nogil:
@@ -458,7 +307,10 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             break
         value_start = value - start
         value_end = j.at - start
-        if (name == MODEL and value[0] != c'"') or (value[0] == c"n" and (name == USAGE or name == ERROR)):
+        if (
+            ((name == MODEL or name == SERVICE_TIER) and value[0] != c'"')
+            or (value[0] == c"n" and (name == USAGE or name == ERROR))
+        ):
             value_start = value_end = -1
         if name == MODEL:
             reply.model_start, reply.model_end = value_start, value_end
@@ -466,6 +318,8 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             reply.choices_start, reply.choices_end = value_start, value_end
         elif name == USAGE:
             reply.usage_start, reply.usage_end = value_start, value_end
+        elif name == SERVICE_TIER:
+            reply.tier_start, reply.tier_end = value_start, value_end
         elif name == ERROR:
             reply.error_start, reply.error_end = value_start, value_end
     if result == 0:
@@ -475,79 +329,4 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
     return reply
 
 
-cdef inline char *put(char *out, const char *data, Py_ssize_t size) noexcept nogil:
-    memcpy(out, data, size)
-    return out + size
-
-
-cpdef bytes splice(bytes body, Py_ssize_t start, Py_ssize_t end, bytes value):
-    cdef const char *source = text_of(body)
-    cdef const char *inserted = text_of(value)
-    cdef Py_ssize_t length = PyBytes_GET_SIZE(body), size = PyBytes_GET_SIZE(value)
-    cdef bytes result
-    cdef char *out
-    if not 0 <= start <= end <= length:
-        raise ValueError(f"the span {start}:{end} is not inside a body of {length} bytes")
-    result = PyBytes_FromStringAndSize(NULL, length - (end - start) + size)
-    out = put(PyBytes_AS_STRING(result), source, start)
-    out = put(out, inserted, size)
-    put(out, source + end, length - end)
-    return result
-
-
-cdef struct Edit:
-    Py_ssize_t start, end, size
-    const char *text
-
-
-cdef inline Edit edit(Py_ssize_t start, Py_ssize_t end, const char *text, Py_ssize_t size) noexcept nogil:
-    cdef Edit made
-    made.start, made.end, made.text, made.size = start, end, text, size
-    return made
-
-
-cdef Edit usage_edit(Request request) noexcept:
-    """What makes stream_options.include_usage true."""
-    cdef Py_ssize_t inside = request.stream_options_start + 1
-    if request.include_start >= 0:
-        return edit(request.include_start, request.include_end, b"true", 4)
-    if request.stream_options_start >= 0:
-        return edit(inside, inside, b'"include_usage":true,', 20 if request.options_empty else 21)
-    if request.options_start >= 0:
-        return edit(request.options_start, request.options_end, b'{"include_usage":true}', 22)
-    if request.empty:
-        return edit(request.end, request.end, b'"stream_options":{"include_usage":true}', 39)
-    return edit(request.end, request.end, b',"stream_options":{"include_usage":true}', 40)
-
-
-cpdef bytes prepare(bytes body, Request request, bytes model, bint ask_usage):
-    cdef const char *source = text_of(body)
-    cdef Py_ssize_t length = PyBytes_GET_SIZE(body), at = 0, total = length
-    cdef Edit[2] edits
-    cdef bytes result
-    cdef char *out
-    cdef int count = 0, i
-    if request is None:
-        raise TypeError("request must not be None")
-    if length != request.length:
-        raise ValueError(f"the request was read from a body of {request.length} bytes, this one has {length}")
-    if model is not None and request.model_start >= 0:
-        edits[0] = edit(request.model_start, request.model_end, PyBytes_AS_STRING(model), PyBytes_GET_SIZE(model))
-        count = 1
-    if ask_usage and not request.include_usage:
-        edits[count] = usage_edit(request)
-        count += 1
-    if count == 0:
-        return body
-    if count == 2 and edits[1].start < edits[0].start:
-        edits[0], edits[1] = edits[1], edits[0]
-    for i in range(count):
-        total += edits[i].size - (edits[i].end - edits[i].start)
-    result = PyBytes_FromStringAndSize(NULL, total)
-    out = PyBytes_AS_STRING(result)
-    for i in range(count):
-        out = put(out, source + at, edits[i].start - at)
-        out = put(out, edits[i].text, edits[i].size)
-        at = edits[i].end
-    put(out, source + at, length - at)
-    return result
+include "_peek_splice.pxi"

@@ -6,6 +6,8 @@ that go out as they came, and a run that is the whole chunk is the chunk itself.
 all rewriters share: nothing else runs between its first byte and the making of the result.
 """
 
+import msgspec
+
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stddef cimport ptrdiff_t, size_t
@@ -15,44 +17,7 @@ from libc.string cimport memcmp, memcpy, memmove
 
 from switchgear.hotpath._json cimport *
 
-
-cdef extern from "sse.h" nogil:
-    int SSE_CHAT, SSE_RESPONSES, SSE_OPAQUE
-    unsigned HINT_MODEL, HINT_USAGE, HINT_USAGE_OBJECT, HINT_ERROR, HINT_FINISH, HINT_RESPONSE, HINT_ERROR_TYPE
-
-    ctypedef struct sse_block:
-        const uint8_t *start
-        const uint8_t *end
-        const uint8_t *data
-        const uint8_t *data_end
-        const uint8_t *name
-        const uint8_t *name_end
-        int data_lines, comments, fields, ids, lone_cr, swallow, high
-        unsigned hints
-
-    ctypedef struct sse_search:
-        size_t line, scanned
-        int lone_cr
-
-    ctypedef struct sse_edit:
-        const uint8_t *start
-        const uint8_t *end
-        int cut
-
-    ctypedef struct sse_event:
-        const uint8_t *model
-        const uint8_t *model_end
-        const uint8_t *usage
-        const uint8_t *usage_end
-        const uint8_t *groq
-        const uint8_t *groq_end
-        int error, finish, done, no_choices, edits
-        sse_edit *edit
-
-    int sse_scan(sse_block *b, const uint8_t *p, const uint8_t *end, int dialect)
-    int sse_find(sse_search *s, const uint8_t *p, const uint8_t *end)
-    int sse_read(sse_event *e, const uint8_t *begin, const uint8_t *end, int dialect, int hide)
-    bint sse_is_json(const uint8_t *begin, const uint8_t *end)
+include "_sse_scan.pxi"
 
 
 CHAT = SSE_CHAT
@@ -76,145 +41,8 @@ cdef inline const uint8_t *at(bytes text):
     return <const uint8_t *>PyBytes_AS_STRING(text)
 
 
-@cython.final
-cdef class Event:
-    cdef readonly str event
-    cdef readonly bytes data
-    cdef readonly str id
-
-
-@cython.final
-cdef class Parser:
-    cdef bytearray _rest  # a line without its end
-    cdef Py_ssize_t _scanned, _size, _max
-    cdef bint _begun, _after_cr
-    cdef list _data
-    cdef str _event, _id
-
-    def __init__(self, Py_ssize_t max_event_bytes=MAX_EVENT_BYTES):
-        self._rest = bytearray()
-        self._max = max_event_bytes
-        self._data = []
-        self._event = ""
-
-    def feed(self, bytes chunk not None):
-        cdef list events = []
-        cdef Py_ssize_t line = 0, eol, size
-        cdef const uint8_t *text
-        self._rest += chunk
-        if not self._begun and not self._begin():
-            return events
-        size = len(self._rest)
-        while True:
-            text = <const uint8_t *><char *>self._rest
-            if self._after_cr and line < size:
-                if text[line] == c"\n":
-                    line += 1
-                self._after_cr = False
-            if self._scanned < line:
-                self._scanned = line
-            eol = scan_eol(text + self._scanned, text + size) - text
-            self._scanned = eol
-            if eol == size:
-                break
-            self._after_cr = text[eol] == c"\r"
-            self._line(bytes(self._rest[line:eol]), events)
-            line = eol + 1
-        del self._rest[:line]
-        self._scanned -= line
-        self._check(size - line)
-        return events
-
-    def flush(self):
-        cdef list events = []
-        line = bytes(self._rest)
-        self._rest = bytearray()
-        self._scanned = 0
-        if line:
-            self._line(line, events)
-        self._dispatch(events)
-        return events
-
-    cdef bint _begin(self):
-        """Strip the byte order mark; False while it may still be one."""
-        if len(self._rest) < 3 and b"\xef\xbb\xbf".startswith(self._rest):
-            return False
-        self._begun = True
-        if self._rest.startswith(b"\xef\xbb\xbf"):
-            del self._rest[:3]
-        return True
-
-    cdef int _check(self, Py_ssize_t more) except -1:
-        if self._size + more > self._max:
-            raise ValueError(f"an event is longer than {self._max} bytes")
-        return 0
-
-    cdef int _line(self, bytes line, list events) except -1:
-        if not line:
-            self._dispatch(events)
-            return 0
-        self._check(len(line))
-        self._size += len(line)
-        name, _, value = line.partition(b":")
-        if value.startswith(b" "):
-            value = value[1:]
-        if name == b"data":
-            self._data.append(value)
-        elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
-        elif name == b"id" and b"\0" not in value:
-            self._id = value.decode("utf-8", "replace")
-        return 0
-
-    cdef int _dispatch(self, list events) except -1:
-        cdef Event event
-        cdef bytes data
-        if self._data:
-            data = b"\n".join(self._data)
-            if not utf8_valid(at(data), at(data) + PyBytes_GET_SIZE(data)):
-                data = repair(data)
-            event = Event.__new__(Event)
-            event.event, event.data, event.id = self._event, data, self._id
-            events.append(event)
-            self._data = []
-        self._event = ""
-        self._size = 0
-        return 0
-
-
-cdef struct Sink:
-    char *text
-    size_t length, capacity
-
-
-cdef Sink sink
-
-cdef enum:
-    SPARE = 1048576  # a buffer that has grown beyond this is not kept
-
-
-cdef int put(const uint8_t *start, const uint8_t *end) except -1:
-    cdef size_t size = end - start, capacity
-    cdef char *text
-    if sink.length + size > sink.capacity:
-        capacity = (sink.length + size) * 2 + 1024
-        text = <char *>realloc(sink.text, capacity)
-        if text == NULL:
-            raise MemoryError
-        sink.text, sink.capacity = text, capacity
-    if size:
-        memcpy(sink.text + sink.length, start, size)
-        sink.length += size
-    return 0
-
-
-cdef bytes poured():
-    cdef bytes result = PyBytes_FromStringAndSize(sink.text, sink.length)
-    sink.length = 0
-    if sink.capacity > SPARE:
-        free(sink.text)
-        sink.text, sink.capacity = NULL, 0
-    return result
+include "_sse_parser.pxi"
+include "_sse_sink.pxi"
 
 
 cdef enum Verdict:
@@ -223,44 +51,28 @@ cdef enum Verdict:
     WRITTEN  # what goes out is in the sink
 
 
-cdef inline bint blank(uint8_t c) noexcept nogil:
-    return c == c" " or c == c"\t" or c == c"\n"
+include "_sse_blocks.pxi"
 
 
-cdef inline bint is_done(const uint8_t *p, const uint8_t *end) noexcept nogil:
-    """`[DONE]`, blanks around it or not."""
-    while p < end and blank(p[0]):
-        p += 1
-    while p < end and blank((end - 1)[0]):
-        end -= 1
-    return end - p == 6 and memcmp(p, b"[DONE]", 6) == 0
+# The one field beside the usage that says what it costs.
+_Response = msgspec.defstruct("_Response", [("service_tier", str | None, None)])
+_Event = msgspec.defstruct("_Event", [("service_tier", str | None, None), ("response", _Response | None, None)])
+_event = msgspec.json.Decoder(_Event)
 
 
-cdef inline bint is_blank(const uint8_t *p, const uint8_t *end) noexcept nogil:
-    while p < end and blank(p[0]):
-        p += 1
-    return p == end
-
-
-cdef inline bint named(const sse_block *b, const char *name, Py_ssize_t size) noexcept nogil:
-    return b.name_end - b.name == size and memcmp(b.name, name, size) == 0
-
-
-cdef list lines_of(const sse_block *b):
-    """The lines of a block, without their ends and without the blank one."""
-    cdef list lines = cut_out(b.start, b.end).splitlines()
-    lines.pop()
-    return lines
-
-
-cdef bint is_data(bytes line):
-    return line.partition(b":")[0] == b"data"
-
-
-cdef bytes joined(const sse_block *b):
-    """The data of a block with several data lines."""
-    values = [line.partition(b":")[2] for line in lines_of(b) if is_data(line)]
-    return b"\n".join([value[1:] if value.startswith(b" ") else value for value in values])
+cdef bytes with_tier(bytes usage, bytes event):
+    """A usage object with the service tier that its event tells outside of it; as it is where there is none."""
+    if b'"service_tier"' not in event or b'"service_tier"' in usage:
+        return usage
+    try:
+        read = _event.decode(event)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return usage
+    tier = read.service_tier if read.response is None else read.response.service_tier
+    inner = usage[1:-1].strip()
+    if tier is None or not inner:
+        return usage
+    return b'{%b,"service_tier":%b}' % (inner, msgspec.json.encode(tier))
 
 
 @cython.final
@@ -524,7 +336,7 @@ cdef class Rewriter:
         if e.model != NULL and self.model is None and e.model_end - e.model > 2:
             self.model = cut_out(e.model, e.model_end)
         if e.usage != NULL:
-            self.usage = cut_out(e.usage, e.usage_end)
+            self.usage = with_tier(cut_out(e.usage, e.usage_end), cut_out(data, end))
         elif e.groq != NULL and self.usage is None:
             self.usage = cut_out(e.groq, e.groq_end)
         if e.finish:

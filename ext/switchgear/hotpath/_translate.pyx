@@ -21,10 +21,13 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
+from switchgear.types import SERVICE_TIERS as _SERVICE_TIERS
 from switchgear.types import Usage as _Usage
 
 cdef enum:
     MAX_CALLS = 1024        # tool calls in one answer
+    MAX_DROPPED = 64        # names of what was dropped
+    MAX_NAME = 64           # characters of such a name
     MAX_THOUGHT = 4194304   # bytes of one reasoning block kept for its signature
 
 
@@ -46,6 +49,7 @@ include "_translate_faults.pxi"
 include "_translate_turn.pxi"
 include "_translate_framing.pxi"
 include "_translate_to_chat.pxi"
+include "_translate_to_completions.pxi"
 include "_translate_to_anthropic.pxi"
 include "_translate_to_gemini.pxi"
 include "_translate_to_responses.pxi"
@@ -57,7 +61,7 @@ include "_translate_from_ollama.pxi"
 include "_translate_repair.pxi"
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "ollama")
-CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "completions")
 QUIRKS = frozenset({"keep_reasoning"})
 
 
@@ -129,6 +133,8 @@ cdef class Translator:
                 (<ToChat>encoder).keep_thought = upstream == "anthropic"
             elif client == "anthropic":
                 encoder = ToAnthropic()
+            elif client == "completions":
+                encoder = ToCompletions()
             elif client == "responses":
                 encoder = ToResponses()
                 (<ToResponses>encoder).echo = echo
@@ -163,7 +169,7 @@ cdef class Translator:
     def usage(self):
         if type(self.framer.decoder) is FromGemini or type(self.framer.decoder) is GeminiReframe:
             (<FromGemini>self.framer.decoder).settle()
-        return self.turn.counts.export()
+        return self.turn.counts.export(self.turn.service_tier or "")
 
     @property
     def error(self):

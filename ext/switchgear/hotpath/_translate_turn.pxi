@@ -69,22 +69,42 @@ cdef class Call:
 cdef class Counts:
     """Tokens as told so far, -1 for a class nobody counted. prompt includes cached and written, completion reasoning."""
     cdef long long prompt, completion, total, cached, written, reasoning, audio_in, audio_out
+    # these are told to nobody: they only cost what they cost
+    cdef long long cached_audio, written_1h, image_in, image_out
+    cdef str tier              # as the usage itself tells it, "" where the answer does
     cdef bint known
 
     def __cinit__(self):
         self.prompt = self.completion = self.total = self.cached = self.written = -1
         self.reasoning = self.audio_in = self.audio_out = -1
+        self.cached_audio = self.written_1h = self.image_in = self.image_out = -1
+        self.tier = ""
 
     cdef long long sum(self):
         if self.total >= 0:
             return self.total
         return max(self.prompt, 0) + max(self.completion, 0)
 
-    cdef object export(self):
+    cdef object export(self, str tier):
+        """As `types.Usage`. tier: what the answer says it was served as."""
         if not self.known:
             return None
-        return _Usage(max(self.prompt, 0), max(self.completion, 0), max(self.cached, 0), max(self.written, 0),
-                      max(self.reasoning, 0))
+        usage = _Usage(max(self.prompt, 0), max(self.completion, 0), max(self.cached, 0), max(self.written, 0),
+                       max(self.reasoning, 0))
+        if self.audio_in > 0:
+            usage.input_audio_tokens = self.audio_in
+        if self.audio_out > 0:
+            usage.output_audio_tokens = self.audio_out
+        if self.cached_audio > 0:
+            usage.cached_audio_tokens = self.cached_audio
+        if self.written_1h > 0:
+            usage.cache_write_1h_tokens = self.written_1h
+        if self.image_in > 0:
+            usage.input_image_tokens = self.image_in
+        if self.image_out > 0:
+            usage.output_image_tokens = self.image_out
+        usage.service_tier = _SERVICE_TIERS.get(self.tier or tier, "")
+        return usage
 
 
 cdef class Choice:
@@ -100,6 +120,7 @@ cdef class Choice:
     cdef bint spoke             # any text or refusal
     cdef Buffer thought         # the reasoning block being sent, kept for its signature
     cdef bint thought_cut       # it was too long to keep
+    cdef list logprobs          # of the text that comes next, in chat's form; None for none
 
     def __cinit__(self, int index):
         self.index = index
@@ -134,6 +155,9 @@ cdef class Encoder:
     cdef int annotation(self, Choice choice, dict cite) except -1:
         return 0
     cdef int media(self, Choice choice, str mime, str data) except -1:
+        return 0
+    cdef int logprobs(self, Choice choice) except -1:
+        """`choice.logprobs` belong to no text."""
         return 0
     cdef int end(self) except -1:
         return 0
@@ -182,6 +206,12 @@ cdef class Turn:
             raise _Overlong(f"the answer holds more than {self.max_held} bytes that its last events must repeat")
         return 0
 
+    cdef int drop(self, object name) except -1:
+        """Note what came and cannot be said. An upstream may make up as many names as it likes: only so many are kept."""
+        if len(self.dropped) < MAX_DROPPED and type(name) is str:
+            self.dropped.add((<str>name)[:MAX_NAME])
+        return 0
+
     cdef Choice choice(self, long long index):
         cdef Choice found
         if index == 0:
@@ -196,6 +226,10 @@ cdef class Turn:
 
     cdef int start(self, str id, str model) except -1:
         self.started = True
+        return self.open(id, model)
+
+    cdef int open(self, str id, str model) except -1:
+        """The upstream names its answer, of which nothing has come yet: what follows may still be an error in its place."""
         if self.begun:
             return 0
         self.begun = True
@@ -211,6 +245,19 @@ cdef class Turn:
         choice.spoke = True
         choice.chars += characters(p, n)
         return self.encoder.text(choice, p, n)
+
+    cdef int logprobs(self, Choice choice, object told) except -1:
+        """The log probabilities of the text that the same event brings: the encoder takes them along with it."""
+        if type(told) is list and told:
+            choice.logprobs = <list>told
+        return 0
+
+    cdef int logprobs_end(self, Choice choice) except -1:
+        """The event is over: what no text took along goes on its own."""
+        if choice.logprobs is not None:
+            self.encoder.logprobs(choice)
+            choice.logprobs = None
+        return 0
 
     cdef int text_str(self, Choice choice, object s) except -1:
         cdef bytes b

@@ -10,20 +10,45 @@ from cpython.bytes cimport PyBytes_GET_SIZE
 
 from switchgear.hotpath._client cimport Connection, Pool, Response
 from switchgear.hotpath._head cimport Head
+from switchgear.hotpath._journal cimport Journal
+from switchgear.hotpath._leases cimport LimitSet, Reservation
 from switchgear.hotpath._metrics cimport Slab
 from switchgear.hotpath._peek cimport Reply, Request, peek_reply, peek_request, prepare, splice
+from switchgear.hotpath._price cimport PriceTable
 from switchgear.hotpath._score cimport TargetTable
 
 import hmac
 from hashlib import sha256
 from random import random
 
+from switchgear.hotpath._journal import JournalFull
 from switchgear.hotpath._peek import PeekError
+from switchgear.types import Usage
 
 cdef object same_digest = hmac.compare_digest
 cdef enum:
     MAX_LANES = 20000
+    MAX_ACCOUNTS = 1024
     ARRAY = 91  # ord("[")
+
+
+cdef class Account:
+    """What the requests of one key to one target are counted by. limits: None where there are none."""
+
+    cdef readonly LimitSet limits
+    cdef readonly object price
+    cdef PriceTable table
+    cdef bytes label
+    cdef bint flagged
+    cdef double until
+
+    def __init__(self, LimitSet limits, price, bytes label not None, double until):
+        self.limits = limits
+        self.price = price
+        self.table = price.table
+        self.flagged = price.flagged
+        self.label = label
+        self.until = until
 
 
 cdef class Hop:
@@ -36,6 +61,7 @@ cdef class Hop:
     cdef Pool pool
     cdef bytes token
     cdef dict starts
+    cdef dict accounts        # digest of a key and name of a credential -> Account
     cdef object render
     cdef tuple slots  # of the metrics: requests, duration, attempts, input, output, and what counts the other tokens
 
@@ -49,6 +75,21 @@ cdef class Hop:
         self.render = render
         self.slots = slots
         self.starts = {}
+        self.accounts = {}
+
+    cdef Account account(self, FastPath path, bytes digest, principal, str endpoint, str model, credential, double now):
+        """None where requests of this kind are not for the compiled path."""
+        cdef Account found
+        key = digest if self.alone is not None else (digest, credential.name)
+        found = self.accounts.get(key)
+        if found is None or now >= found.until:
+            found = path.find_account(principal, endpoint, model, self.target, credential.name)
+            if found is None:
+                return None
+            while len(self.accounts) >= MAX_ACCOUNTS:
+                self.accounts.pop(next(iter(self.accounts)))
+            self.accounts[key] = found
+        return found
 
 
 cdef class Lane:
@@ -61,9 +102,12 @@ cdef class Lane:
     cdef double first_token_s
     cdef double idle_s
     cdef double total_s
+    cdef str model
     cdef bint needs_messages
+    cdef bint generates
 
-    def __init__(self, route, list hops not None, bytes name not None, bint needs_messages):
+    def __init__(self, route, list hops not None, bytes name not None, str model not None, bint needs_messages,
+                 bint generates):
         self.route = route
         self.table = route.table
         self.hops = hops
@@ -71,7 +115,9 @@ cdef class Lane:
         self.first_token_s = route.timeouts.first_token
         self.idle_s = route.timeouts.idle
         self.total_s = route.timeouts.total
+        self.model = model
         self.needs_messages = needs_messages
+        self.generates = generates
 
 
 cdef class FastPath:
@@ -84,11 +130,16 @@ cdef class FastPath:
     cdef Slab slab
     cdef tuple bounds
     cdef object read_usage
+    cdef object find_account
+    cdef object estimates
+    cdef object tags_of
+    cdef object limit_headers
+    cdef Journal journal
     cdef Py_ssize_t count
     cdef readonly Py_ssize_t gather_bytes
 
     def __init__(self, loop, dict keys not None, *, own, answered, Slab slab not None, tuple bounds not None, read_usage,
-                 Py_ssize_t gather_bytes):
+                 metering, tags_of, Py_ssize_t gather_bytes):
         self.time = loop.time
         self.keys = keys
         self.lanes = {}
@@ -98,6 +149,11 @@ cdef class FastPath:
         self.slab = slab
         self.bounds = bounds
         self.read_usage = read_usage
+        self.find_account = metering.account
+        self.estimates = metering.estimates
+        self.limit_headers = metering.headers
+        self.tags_of = tags_of
+        self.journal = metering.ledger.journal if metering.ledger is not None else None
         self.gather_bytes = gather_bytes
         self.count = 0
 
@@ -121,6 +177,10 @@ cdef class FastPath:
         cdef Connection conn
         cdef Response response
         cdef Unary call
+        cdef Account account
+        cdef Reservation held = None
+        cdef Py_ssize_t slot = -1
+        cdef long long raw = 0, input_tokens = 0, output_tokens = 0, cost = 0
         cdef double now
         cdef Py_ssize_t index
         cdef bytes start
@@ -152,10 +212,40 @@ cdef class FastPath:
         hop = <Hop>lane.hops[index]
         if hop.pool.closing or hop.credentials.troubled:
             return None
+        credential = hop.alone if hop.alone is not None else hop.credentials.pick(now)
+        account = hop.account(self, digest, principal, endpoint, model, credential, now)
+        if account is None:
+            return None
+        if account.limits is not None:
+            raw, input_tokens = self.estimates.prompt(model, body)
+            if lane.generates:
+                output_tokens = self.estimates.output(model, peeked.max_tokens, peeked.n)
+        else:  # only for the row of a request that is killed
+            input_tokens = PyBytes_GET_SIZE(body) // 4
+            output_tokens = peeked.max_tokens if peeked.max_tokens > 0 else 0
+        cost = account.table.upper(input_tokens, output_tokens)
+        if account.limits is not None:
+            held = account.limits.take(now, 1, input_tokens, output_tokens, cost)
+            if held is None:  # to wait for the shared state, or to refuse, is the gateway's affair
+                return None
+        if self.journal is not None:
+            tags = self.tags_of(head.tags, body) if head.tags or b'"metadata"' in body else b""
+            try:
+                slot = self.journal.open(
+                    account.label, request_id, 1, tags=tags, input_tokens=input_tokens, output_tokens=output_tokens,
+                    cost_nanousd=cost, unknown_price=account.flagged,
+                )
+            except JournalFull:
+                if held is not None:
+                    held.release()
+                return None
         conn = hop.pool.take_unused(now)
         if conn is None:
+            if held is not None:
+                held.release()
+            if slot >= 0:
+                self.journal.abandon(slot)
             return None
-        credential = hop.alone if hop.alone is not None else hop.credentials.pick(now)
         start = hop.starts.get(credential.name)
         if start is None:
             start = hop.starts[credential.name] = hop.render(credential)
@@ -185,6 +275,13 @@ cdef class FastPath:
         call.peeked = peeked
         call.credential = credential
         call.started = started
+        call.account = account
+        call.held = held
+        call.slot = slot
+        call.length = PyBytes_GET_SIZE(body)
+        call.raw = raw
+        call.input_tokens = input_tokens
+        call.output_tokens = output_tokens
         call.waiter = self.create_future() if response.error is None else None
         response.waiter = call.waiter
         return call
@@ -195,6 +292,14 @@ cdef class Unary:
     cdef Lane lane
     cdef Hop hop
     cdef double started
+    cdef readonly Account account
+    cdef readonly Reservation held
+    cdef readonly Py_ssize_t slot
+    cdef readonly long long raw    # input tokens as estimated before calibration
+    cdef readonly long long input_tokens
+    cdef readonly long long output_tokens
+    cdef readonly bint settled
+    cdef Py_ssize_t length    # of the client's body
     cdef readonly Py_ssize_t index
     cdef readonly Response response
     cdef readonly object principal
@@ -239,6 +344,7 @@ cdef class Unary:
         cdef list headers
         cdef bint json = False
         cdef double now
+        cdef long long cost
         cdef Reply found
         if body is None or response.status != 200 or response.error is not None or not body:
             return False
@@ -262,20 +368,49 @@ cdef class Unary:
         if found.error_start >= 0 and found.choices_start < 0:
             return False
         if found.usage_start >= 0:
-            self.usage = path.read_usage(body[found.usage_start : found.usage_end])
+            self.usage = path.read_usage(
+                body[found.usage_start : found.usage_end],
+                body[found.tier_start : found.tier_end] if found.tier_start >= 0 else b"",
+            )
         if self.hop.token is not None and found.model_start >= 0:
             body = splice(body, found.model_start, found.model_end, self.lane.name)
         headers.append((b"x-switchgear-target", self.hop.target.header))
         headers.append((b"x-switchgear-attempts", b"1"))
+        now = path.time()
+        cost = self.settle(now, PyBytes_GET_SIZE(body))
+        if self.account.limits is not None:
+            own = path.limit_headers(self.account.limits, "openai")
+            if own:
+                headers = [pair for pair in headers if b"ratelimit-" not in pair[0]] + own
+        headers.append((b"x-switchgear-cost-nanousd", b"%d" % cost))
         headers += extra
         headers.append((b"content-length", b"%d" % PyBytes_GET_SIZE(body)))
         self.headers = headers
         self.body = body
-        now = path.time()
         if not self.lane.route.quiet:
             self.lane.route.report(self.index, path.answered, now)
         self.count(now)
         return True
+
+    cdef long long settle(self, double now, Py_ssize_t size) except -1:
+        """The row, before the client can have its answer, and what was reserved. Returns the cost in nano-dollars."""
+        cdef Account account = self.account
+        cdef double total_ms = (now - self.started) * 1000.0
+        cdef long long cost
+        self.settled = True
+        usage = self.usage
+        if usage is None:
+            usage = self.usage = Usage(self.length // 4, size // 4 if self.lane.generates else 0, estimated=True)
+        cost = account.table.cost(usage)
+        if self.held is not None:
+            self.held.settle(usage.input_tokens, usage.output_tokens, cost)
+            if not usage.estimated:
+                self.path.estimates.observe(
+                    self.lane.model, self.raw, usage.input_tokens, usage.output_tokens, self.peeked.n
+                )
+        if self.slot >= 0:
+            self.path.journal.append(self.slot, 200, usage, cost, "", total_ms, total_ms)
+        return cost
 
     cdef int count(self, double now) except -1:
         cdef tuple slots = self.hop.slots

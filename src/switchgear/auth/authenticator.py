@@ -9,6 +9,7 @@ from __future__ import annotations
 from switchgear.auth.jwks import Jwks
 from switchgear.auth.keys import KeyStore
 from switchgear.auth.refusals import incorrect_key, missing_key
+from switchgear.config.owners import Owners
 from switchgear.config.schema import Config
 from switchgear.types import Principal
 
@@ -24,7 +25,8 @@ class Authenticator:
 
     def __init__(self, config: Config, previous: Authenticator | None = None):
         self._open = config.auth.mode == "none"
-        self._keys = KeyStore(config.keys)
+        owners = Owners(config)
+        self._keys = KeyStore(config.keys, owners)
         self._jwks: Jwks | None = None
         self._verifier = None
         settings = config.auth.jwt
@@ -33,7 +35,7 @@ class Authenticator:
 
             if settings.jwks_url is not None:
                 self._jwks = _shared(previous, settings.jwks_url, float(settings.refresh))
-            self._verifier = JwtVerifier(settings, self._jwks)
+            self._verifier = JwtVerifier(settings, self._jwks, owners)
 
     def __repr__(self) -> str:
         return f"Authenticator(keys={len(self._keys)}, jwt={self._verifier is not None}, open={self._open})"

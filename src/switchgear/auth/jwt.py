@@ -17,9 +17,11 @@ import jwt
 
 from switchgear.auth.jwks import Jwks
 from switchgear.auth.keys import allowed_models
+from switchgear.auth.ownership import of_claims
 from switchgear.auth.refusals import invalid_token
 from switchgear.auth.verification_keys import KeySet, VerificationKey, from_config
-from switchgear.config.schema import Jwt
+from switchgear.config.owners import Owners
+from switchgear.config.schema import Config, Jwt
 from switchgear.errors import AuthenticationFailed
 from switchgear.types import Principal
 
@@ -42,9 +44,13 @@ _MALFORMED = "it is malformed."
 
 
 class JwtVerifier:
-    """Verifies tokens by one configuration. jwks: the key set of `config.jwks_url`; None with inline keys."""
+    """Verifies tokens by one configuration. jwks: the key set of `config.jwks_url`; None with inline keys.
 
-    def __init__(self, config: Jwt, jwks: Jwks | None = None):
+    owners: what the configuration declares, for claims to name; by default nothing.
+    """
+
+    def __init__(self, config: Jwt, jwks: Jwks | None = None, owners: Owners | None = None):
+        self._settings, self._owners = config, owners or Owners(Config())
         self._algorithms = frozenset(config.algorithms)
         self._audience, self._issuer, self._leeway_s = config.audience, config.issuer, float(config.leeway)
         self._subject_claim, self._models_claim = config.subject_claim, config.models_claim
@@ -148,7 +154,16 @@ class JwtVerifier:
             if not isinstance(listed, list) or len(listed) > MAX_MODELS or not all(isinstance(n, str) for n in listed):
                 raise invalid_token(f"its claim {self._models_claim} must be a list of strings.")
             models, patterns = allowed_models(listed)
-        return Principal(name=subject, kind="jwt", models=models, patterns=patterns)
+        member = of_claims(claims, subject, self._settings, self._owners)
+        return Principal(
+            name=subject,
+            kind="jwt",
+            models=models,
+            patterns=patterns,
+            organization=member.organization,
+            project=member.project,
+            user=member.user,
+        )
 
 
 def _refusal(error: Exception) -> AuthenticationFailed:

@@ -10,7 +10,9 @@ import hmac
 from collections.abc import Iterable
 from hashlib import sha256
 
+from switchgear.auth.ownership import of_key
 from switchgear.auth.refusals import incorrect_key
+from switchgear.config.owners import Owners
 from switchgear.config.schema import Key
 from switchgear.config.validate_auth import MAX_KEY_LENGTH
 from switchgear.types import Principal
@@ -19,16 +21,19 @@ PREFIX_LENGTH = 8
 
 
 class KeyStore:
-    """The keys of one configuration. It does not change; a reload makes another one."""
+    """The keys of one configuration. It does not change; a reload makes another one.
+
+    owners: what the configuration declares, for the organizations that keys inherit.
+    """
 
     __slots__ = ("_by_digest",)
 
-    def __init__(self, keys: Iterable[Key]):
+    def __init__(self, keys: Iterable[Key], owners: Owners | None = None):
         self._by_digest: dict[bytes, tuple[bytes, Principal]] = {}
         for key in keys:
             value = key.value.reveal()
             digest = sha256(value.encode()).digest()
-            self._by_digest[digest] = (digest, _principal(key, value))
+            self._by_digest[digest] = (digest, _principal(key, value, owners))
 
     def __len__(self) -> int:
         return len(self._by_digest)
@@ -63,6 +68,16 @@ def allowed_models(models: Iterable[str]) -> tuple[frozenset[str] | None, tuple[
     return frozenset(name for name in names if not name.endswith("*")), patterns
 
 
-def _principal(key: Key, value: str) -> Principal:
+def _principal(key: Key, value: str, owners: Owners | None) -> Principal:
     models, patterns = allowed_models(key.models)
-    return Principal(name=key.name, kind="key", models=models, patterns=patterns, prefix=value[:PREFIX_LENGTH])
+    member = of_key(key, owners)
+    return Principal(
+        name=key.name,
+        kind="key",
+        models=models,
+        patterns=patterns,
+        prefix=value[:PREFIX_LENGTH],
+        organization=member.organization,
+        project=member.project,
+        user=member.user,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import orjson
 
+from switchgear.accounting.prices import load_catalogue
 from switchgear.config.load import Loaded, load_with_warnings
 from switchgear.config.report import ConfigWarning
 from switchgear.config.schema import Config, Model, Provider
@@ -34,6 +35,8 @@ def command(file: Path, form: str) -> None:
         raise click.ClickException(str(error)) from error
     try:
         loaded = load_with_warnings(file, types)
+        if loaded.config.price_catalogue is not None:
+            load_catalogue(loaded.config)
     except ConfigError as error:
         click.echo(_errors_json(error) if form == "json" else str(error))
         sys.exit(1)

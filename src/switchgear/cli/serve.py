@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import resource
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 import msgspec
 
+from switchgear.cli.run_dir import run_directory
 from switchgear.config.environment import from_environment
-from switchgear.config.load import load
+from switchgear.config.load import SIMULATOR_VARIABLE, load, with_simulator
 from switchgear.config.schema import Config, Provider
 from switchgear.errors import ConfigError
 from switchgear.hotpath import require
@@ -34,17 +34,16 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     """Serve the gateway.
 
     Without a file: the providers whose keys are in the environment (OPENAI_API_KEY, ...), or the built-in simulator
-    when there is
-    none, on http://127.0.0.1:8080.
+    when there is none, on http://127.0.0.1:8080.
     """
     require()
     simulator: subprocess.Popen[str] | None = None
     try:
         config = load(path, known_types=provider_types()) if path else from_environment()
         config = _overridden(config, host, port, workers)
-        simulator_url = ""
         if needs_simulator(config):
             simulator, simulator_url = start_simulator()
+            os.environ[SIMULATOR_VARIABLE] = simulator_url
             config = with_simulator(config, simulator_url)
         run(config, path, simulated=bool(simulator))
     except ConfigError as error:
@@ -59,27 +58,15 @@ def run(config: Config, path: Path | None, simulated: bool) -> None:
     """Serve until SIGTERM or SIGINT."""
     logs.configure(config.logging)
     _raise_file_limit()
-    run_dir = Path(tempfile.mkdtemp(prefix="switchgear-"))
-    try:
+    with run_directory() as run_dir:
         supervisor = Supervisor(config, path, run_dir)
         banner(config, simulated)
         supervisor.serve()
-    finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def needs_simulator(config: Config) -> bool:
     """Whether a provider of the configuration waits for the address of the built-in simulator."""
     return any(provider.base_url == "simulator:" for provider in config.providers.values())
-
-
-def with_simulator(config: Config, url: str) -> Config:
-    """The configuration with the simulator's address filled in."""
-    providers = {
-        name: msgspec.structs.replace(provider, base_url=url) if provider.base_url == "simulator:" else provider
-        for name, provider in config.providers.items()
-    }
-    return msgspec.structs.replace(config, providers=providers)
 
 
 def start_simulator() -> tuple[subprocess.Popen[str], str]:

@@ -70,7 +70,10 @@ class Decoder:
         if node.value is None and types.NoneType in options:
             return None
         options = tuple(option for option in options if option is not types.NoneType)
-        return self.decode(node, next((option for option in options if _fits(option, node)), options[-1]), path)
+        fitting = next((option for option in options if _fits(option, node)), None)
+        if fitting is None and len(options) > 1:
+            return self._expected(path, describe(kind), node)
+        return self.decode(node, fitting or options[-1], path)
 
     def _literal(self, node: Node, allowed: tuple[Any, ...], path: Path) -> Any:
         if isinstance(node.value, str) and node.value in allowed:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from switchgear.config.report import Report
 from switchgear.config.schema import Config, Credential, Key, Provider
+from switchgear.config.schema_prices import Price
 from switchgear.config.validate import SIMULATOR_URL, validate
 from switchgear.config.values import Secret
 
@@ -82,10 +83,12 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Config:
         for found in find_vendors(environment)
         if found.missing is None
     }
+    prices: dict[str, Price | list[Price]] = {}
     if not providers:
         providers = {"simulator": Provider(type="openai", base_url=SIMULATOR_URL)}
+        prices = {"simulator/*": Price(input=0.0, output=0.0)}  # declared, so that nobody is billed for its models
     value = environment.get(KEY_VARIABLE) or f"sk-sg-{secrets.token_urlsafe(32)}"
-    config = Config(providers=providers, keys=[Key(name="default", value=Secret(value))], embedded=True)
+    config = Config(providers=providers, keys=[Key(name="default", value=Secret(value))], prices=prices, embedded=True)
     report = Report(None, "environment")
     validate(config, report)
     report.raise_errors()

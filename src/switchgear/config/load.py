@@ -24,10 +24,14 @@ from switchgear.config.environment import from_environment
 from switchgear.config.interpolate import interpolate
 from switchgear.config.report import ConfigWarning, Report
 from switchgear.config.schema import Config, Defaults
-from switchgear.config.validate import ProviderRow, validate
+from switchgear.config.validate import SIMULATOR_URL, ProviderRow, validate
 from switchgear.errors import ConfigError
 
 __all__ = ["Loaded", "from_environment", "load", "load_with_warnings", "loads", "read"]
+
+
+SIMULATOR_VARIABLE = "SWITCHGEAR_SIMULATOR_URL"
+"""Set by `serve` for its workers, which read the file again on a reload."""
 
 
 class Loaded(Struct, frozen=True):
@@ -89,10 +93,38 @@ def read(
     report.raise_errors()
     if config is BROKEN or not isinstance(config, Config):
         raise AssertionError("the decoder reported nothing and returned no configuration")
-    config = _with_defaults(config, root)
+    config = _anchored(_with_defaults(config, root), file, environment)
     validate(config, report, known_types)
     report.raise_errors()
     return Loaded(config, tuple(report.warnings))
+
+
+def _anchored(config: Config, file: str | None, environment: Mapping[str, str]) -> Config:
+    """Relative files are those beside the configuration, whatever the working directory; `simulator:` is the address
+    of the one that `serve` has started."""
+    simulator = environment.get(SIMULATOR_VARIABLE)
+    if simulator:
+        config = with_simulator(config, simulator)
+    if file is None:
+        return config
+    folder = FilePath(file).absolute().parent
+    ledger = config.ledger
+    if ledger.path.strip():
+        ledger = msgspec.structs.replace(ledger, path=str(folder / ledger.path))
+    database = config.database
+    scheme, separator, rest = database.url.partition(":///")
+    if scheme == "sqlite" and separator and rest[:1] not in ("", "/", ":"):
+        database = msgspec.structs.replace(database, url=f"sqlite:////{str(folder / rest).lstrip('/')}")
+    return msgspec.structs.replace(config, ledger=ledger, database=database)
+
+
+def with_simulator(config: Config, url: str) -> Config:
+    """The configuration with the simulator's address filled in."""
+    providers = {
+        name: msgspec.structs.replace(provider, base_url=url) if provider.base_url == SIMULATOR_URL else provider
+        for name, provider in config.providers.items()
+    }
+    return msgspec.structs.replace(config, providers=providers)
 
 
 def _text(name: str) -> str:

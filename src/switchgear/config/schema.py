@@ -91,8 +91,8 @@ class PoolSettings(Section, frozen=True):
 
 
 class ProviderTls(Section, frozen=True):
-    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name: SNI and the name
-    verified."""
+    """verify: false only for tests. ca: PEM bundle to trust in place of the system's. server_name:
+    SNI and the name verified."""
 
     verify: bool = True
     ca: str | None = None
@@ -107,8 +107,7 @@ class Provider(Section, frozen=True):
     responses: whether it has a Responses API of its own (`native`), gets chat in its place (`translated`), or is asked
     everything through it (`always`); by default as its type has it. headers: sent with every request.
     repair: put right what this type is known to mis-send and mis-take (docs/providers.md), where the bytes of client
-    and
-    provider would otherwise pass as they are.
+    and provider would otherwise pass as they are.
     forward_headers: client headers passed on besides the built-in list.
     """
 
@@ -214,6 +213,8 @@ class Jwt(Section, frozen=True):
 
     leeway: clock skew allowed on exp, nbf and iat. refresh: age at which the key set is fetched again.
     models_claim: claim with the list of allowed models; a token without it may use `models`.
+    organization_claim, project_claim, user_claim: claims with the id of a declared organization, project or user that
+    the token's requests count to. Without `user_claim` the subject is the user, where one of that id is declared.
     """
 
     algorithms: list[Literal["HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]]
@@ -226,6 +227,9 @@ class Jwt(Section, frozen=True):
     refresh: Duration = Duration(300.0)
     subject_claim: str = "sub"
     models_claim: str = "models"
+    organization_claim: str | None = None
+    project_claim: str | None = None
+    user_claim: str | None = None
     models: list[str] = field(default_factory=lambda: ["*"])
 
 
@@ -249,7 +253,13 @@ class Logging(Section, frozen=True):
 
 
 class Config(Section, frozen=True):
-    """The whole file. embedded: built from the environment, there is no file; not written in one."""
+    """The whole file.
+
+    prices: by `provider/model`, in place of the catalogue's (docs/prices.md). price_catalogue: a file that `switchgear
+    prices update` writes, in place of the catalogue that is built in. unknown_price: what is done with a model
+    whose price is not known; None: refused where money is limited, else served and flagged.
+    embedded: built from the environment, there is no file; not written in one.
+    """
 
     not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded"})
 
@@ -268,6 +278,7 @@ class Config(Section, frozen=True):
     users: list[User] = []
     limits: list[ScopedLimit] = []
     prices: dict[str, Price | list[Price]] = {}
-    unknown_price: Literal["refuse"] | UnknownPrice = "refuse"
+    price_catalogue: str | None = None
+    unknown_price: Literal["refuse"] | UnknownPrice | None = None
     ledger: Ledger = Ledger()
     embedded: bool = False

@@ -1,6 +1,7 @@
 """What types cannot say about a configuration: that names refer to something, that settings fit together.
 
-Each function checks one section and reports to `Report`; `validate_auth` holds what concerns keys and tokens.
+Each function checks one section and reports to `Report`; `validate_auth` holds what concerns keys and tokens,
+`validate_limits` limits, budgets and their owners, `validate_prices` prices and the ledger.
 An address may hold a password, so a message about one never repeats it.
 """
 
@@ -17,8 +18,9 @@ from switchgear.config.report import Report
 from switchgear.config.schema import Breaker, Config, Cors, Model, Provider, Retries, Server, Timeouts, Tls
 from switchgear.config.suggest import did_you_mean
 from switchgear.config.urls import is_loopback, split_url
-from switchgear.config.validate_auth import NOT_ENFORCED, validate_auth
+from switchgear.config.validate_auth import validate_auth
 from switchgear.config.validate_limits import validate_limits
+from switchgear.config.validate_prices import validate_prices
 
 SIMULATOR_URL = "simulator:"
 
@@ -40,7 +42,6 @@ _SECRET_HEADERS = frozenset(
     ("authorization", "cookie", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key")
 )
 _UNUSED = "read, but not used by this version: tiers and weights decide"
-_UNENFORCED = ("organizations", "projects", "users", "limits", "prices", "unknown_price", "ledger")
 
 
 class ProviderRow(Protocol):
@@ -66,9 +67,11 @@ def validate(config: Config, report: Report, known_types: Mapping[str, ProviderR
     _policies(config.defaults.routing.policies, ("defaults", "routing"), report)
     for name, model in config.models.items():
         _model(name, model, config, report)
+    if config.defaults.routing.objective is not None:
+        report.warn(("defaults", "routing", "objective"), _UNUSED)
     validate_auth(config, report)
     validate_limits(config, report)
-    _not_enforced(config, report)
+    validate_prices(config, report, known_types)
 
 
 def _server(server: Server, report: Report) -> None:
@@ -207,8 +210,6 @@ def _credentials(provider: Provider, path: Path, report: Report) -> None:
         values.add(credential.value)
         if names[credential.name] > 1:
             report.error((*path, n, "name"), f"expected each name once, got '{credential.name}' again")
-        if credential.limits:
-            report.warn((*path, n, "limits"), NOT_ENFORCED)
 
 
 def _headers(provider: Provider, path: Path, report: Report) -> None:
@@ -307,11 +308,3 @@ def _expected_provider(name: str, config: Config) -> str:
     if not names:
         return "expected a provider's name, and there is none"
     return f"expected the name of a provider: {names}{did_you_mean(name, config.providers)}"
-
-
-def _not_enforced(config: Config, report: Report) -> None:
-    for section in _UNENFORCED:
-        if report.written((section,)):
-            report.warn((section,), NOT_ENFORCED)
-    if config.defaults.routing.objective is not None:
-        report.warn(("defaults", "routing", "objective"), _UNUSED)

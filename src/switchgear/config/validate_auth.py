@@ -13,7 +13,6 @@ from switchgear.config.urls import is_loopback, split_url
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-NOT_ENFORCED = "read, but not enforced by this version"
 MIN_KEY_LENGTH = 16
 MAX_KEY_LENGTH = 512
 MIN_RSA_BITS = 2048  # RFC 7518 §3.3
@@ -76,9 +75,6 @@ def _keys(config: Config, report: Report) -> None:
         elif config.auth.jwt is not None and value.count(".") == 2:
             report.warn((*path, "value"), "looks like a JWT (two dots); it is tried as a key first")
         _key_models(key.models, config, (*path, "models"), report)
-        for setting in ("limits", "budget"):
-            if getattr(key, setting):
-                report.warn((*path, setting), NOT_ENFORCED)
 
 
 def _key_models(models: list[str], config: Config, path: Path, report: Report) -> None:
@@ -123,8 +119,8 @@ def _jwt(jwt: Jwt, report: Report) -> None:
     for claim, given in (("issuer", jwt.issuer), ("audience", jwt.audience)):
         if not given:
             report.warn((*path, claim), f"not set: a token made for something else is accepted, whatever its {claim}")
-    for setting in ("subject_claim", "models_claim"):
-        if not getattr(jwt, setting):
+    for setting in ("subject_claim", "models_claim", "organization_claim", "project_claim", "user_claim"):
+        if getattr(jwt, setting) == "":
             report.error((*path, setting), "expected the name of a claim")
     if jwt.jwks_url is not None and jwt.refresh < 1:
         report.error((*path, "refresh"), "expected 1s or more")

@@ -8,7 +8,9 @@ _leases   spending what limits allow, in memory; settling it
 _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
+_price    what a usage costs
 _score    choosing among targets
+_journal  the usage journal of one worker: what the ledger is drained from
 _metrics  counters in memory shared by the workers
 _unary    the whole of a common request: what gateway.py does for it, in two calls
 
@@ -22,9 +24,11 @@ MODULES = (
     "_estimate",
     "_head",
     "_http1",
+    "_journal",
     "_leases",
     "_metrics",
     "_peek",
+    "_price",
     "_score",
     "_sse",
     "_translate",

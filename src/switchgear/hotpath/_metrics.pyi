@@ -6,9 +6,8 @@ class Slab:
 
     Adding costs one unlocked store: a slab has one writing process, and a reader sees whole doubles.
 
-    Raises `OSError` when the file cannot be opened, allocated or mapped, `ValueError` when a reader asks for more
-    slots than
-    the file has. Every method raises `IndexError` outside the slots, and `ValueError` when the slab is closed or a
+    Raises `OSError` when the file cannot be opened, allocated or mapped, `ValueError` when a reader asks for more slots
+    than the file has. Every method raises `IndexError` outside the slots, and `ValueError` when the slab is closed or a
     reader writes.
     """
 

@@ -68,7 +68,8 @@ class Rewriter:
     finished: bool  # CHAT: a choice has a finish_reason that is a string; RESPONSES: same as done
     # Data of the first event with a truthy top-level `error`, or named `error`, or (RESPONSES) of type "error".
     error: bytes | None
-    # JSON text of the last usage object (not null), as it arrived; CHAT: that of `x_groq` if there is no other.
+    # JSON text of the last usage object (not null), as it arrived; CHAT: that of `x_groq` if there is no other. A
+    # `service_tier` that the event (or its `response`) tells beside it is put into it.
     usage: bytes | None
     # The upstream's own name for the model, JSON text with quotes, from the first event that has one (not "").
     model: bytes | None

@@ -2,29 +2,50 @@
 in another.
 
 Common is: a virtual key, a JSON body, no stream, a model that `FastPath.learn` was told of, an idle connection to the
-target
-drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done) or
-handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
+target drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done)
+or handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
+from switchgear.accounting.price import Price
 from switchgear.hotpath._client import Pool, Response
 from switchgear.hotpath._head import Head
+from switchgear.hotpath._leases import LimitSet, Reservation
 from switchgear.hotpath._metrics import Slab
 from switchgear.hotpath._peek import Request
 from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import Outcome
 from switchgear.routing.router import Route
-from switchgear.types import Headers, Principal, Target, Usage
+from switchgear.types import Dialect, Headers, Principal, Target, Usage
 from switchgear.upstream.upstream import Upstream
+
+class Accounts(Protocol):
+    """What `metering.metering.Metering` gives the compiled path."""
+
+    @property
+    def estimates(self) -> Any: ...
+    @property
+    def ledger(self) -> Any: ...
+    def account(
+        self, principal: Principal, endpoint: str, model: str, target: Target, credential: str
+    ) -> Account | None: ...
+    def headers(self, limits: LimitSet, dialect: Dialect) -> Headers: ...
+
+class Account:
+    """What the requests of one key to one target are counted by. limits: None where there are none. label: of
+    `hotpath._journal`. until: `loop.time()` from which it is asked for again."""
+
+    limits: LimitSet | None
+    price: Price
+    def __init__(self, limits: LimitSet | None, price: Price, label: bytes, until: float) -> None: ...
 
 class Hop:
     """One target of a lane.
 
     token: the target's model as a JSON string, None where it is the client's own name. render: the beginning of the
-    request's
-    head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
+    request's head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
     """
 
     def __init__(
@@ -38,17 +59,20 @@ class Hop:
     ) -> None: ...
 
 class Lane:
-    """One model at one endpoint. hops: one a target, in the route's order. name: the client's name for it, as JSON."""
+    """One model at one endpoint. hops: one a target, in the route's order. name: the client's name for it, as JSON.
 
-    def __init__(self, route: Route, hops: list[Hop], name: bytes, needs_messages: bool) -> None: ...
+    model: the same as it is. generates: `types.Endpoint.generates`.
+    """
+
+    def __init__(
+        self, route: Route, hops: list[Hop], name: bytes, model: str, needs_messages: bool, generates: bool
+    ) -> None: ...
 
 class FastPath:
     """keys: SHA-256 digest to (digest, principal). own: names of upstream headers that do not go on to the client.
 
     answered: the outcome to report to a route that is not quiet. slab, bounds: where requests are counted.
-    gather_bytes:
-    longer
-    answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
+    gather_bytes: longer answers are handed over. At most 20,000 lanes are kept; models beyond take the other path.
     """
 
     def __init__(
@@ -60,7 +84,9 @@ class FastPath:
         answered: Outcome,
         slab: Slab,
         bounds: tuple[float, ...],
-        read_usage: Callable[[bytes], Usage | None],
+        read_usage: Callable[[bytes, bytes], Usage | None],
+        metering: Accounts,
+        tags_of: Callable[[bytes, bytes], bytes],
         gather_bytes: int,
     ) -> None: ...
     def learn(self, endpoint: str, model: str, lane: Lane) -> None: ...
@@ -76,7 +102,18 @@ class Unary:
     error: why there is no answer, stale: because a kept connection was already gone. After a `finish` that returned
     True:
     headers, body and usage of the answer.
+
+    account, held, slot: what it is counted by, what is reserved, the ledger's slot (-1: none); input_tokens and
+    output_tokens are those reserved. settled: all of that is over.
     """
+
+    account: Account
+    held: Reservation | None
+    slot: int
+    raw: int
+    input_tokens: int
+    output_tokens: int
+    settled: bool
 
     waiter: Awaitable[None] | None
     index: int

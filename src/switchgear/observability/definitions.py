@@ -92,6 +92,12 @@ METRICS: tuple[Definition, ...] = (
         "Workers in which the credential is in that state.",
         ("provider", "credential", "state"),
     ),
+    Definition(
+        "switchgear_ledger_backlog_bytes", "gauge", "Usage journals that are not in the database yet.", merge="max"
+    ),
+    Definition("switchgear_ledger_drained_rows_total", "counter", "Usage rows that were put into the database."),
+    Definition("switchgear_ledger_dropped_rows_total", "counter", "Usage rows dropped for want of room."),
+    Definition("switchgear_ledger_database_up", "gauge", "Workers whose drain reaches the database."),
     Definition("switchgear_config_reloads_total", "counter", "Reloads of the configuration by a worker.", ("result",)),
     Definition(
         "switchgear_config_last_reload_timestamp_seconds",

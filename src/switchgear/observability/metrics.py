@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from switchgear import __version__
-from switchgear.errors import ClientDisconnected, GatewayError, UpstreamRejected
+from switchgear.errors import ClientDisconnected, GatewayError, UpstreamError, UpstreamRejected
 from switchgear.observability.definitions import BY_NAME, METRICS, status_label
 from switchgear.observability.exposition import render
 from switchgear.observability.shared import OTHER, Directory, Labels, Own, add
@@ -194,7 +194,7 @@ class Metrics:
             slab.observe(handles.first(), bounds, ctx.first_byte_at - ctx.started_at)
         if ctx.usage is not None:
             self._count_tokens(handles, ctx.usage)
-        if target and ctx.status and not isinstance(ctx.error, UpstreamRejected):
+        if target and ctx.status and not isinstance(ctx.error, UpstreamError):  # `upstream_failed` has counted those
             self.attempted(target, "answered")
         if isinstance(ctx.error, ClientDisconnected | asyncio.CancelledError):
             phase = "streaming" if ctx.status else "waiting" if ctx.attempts else "admission"
@@ -202,8 +202,7 @@ class Metrics:
 
     def unary_slots(self, endpoint: str, model: str, target: str) -> tuple[object, ...]:
         """What the compiled path counts by itself: slots of requests (200), duration, attempts, input and output
-        tokens,
-        and a function for the other classes of tokens."""
+        tokens, and a function for the other classes of tokens."""
         handles = self.request_handles(endpoint, model, target)
         return (
             handles.requests(200),
@@ -291,6 +290,13 @@ class Metrics:
         if result == "ok":
             moment = time.time() if wall_clock is None else wall_clock
             self.slab.set(self.slot("switchgear_config_last_reload_timestamp_seconds"), moment)
+
+    def ledger(self, *, backlog_bytes: int, drained_rows: int, dropped_rows: int, reachable: bool) -> None:
+        """How the ledger of this worker fares; rows are totals."""
+        self.slab.set(self.slot("switchgear_ledger_backlog_bytes"), backlog_bytes)
+        self.slab.set(self.slot("switchgear_ledger_drained_rows_total"), drained_rows)
+        self.slab.set(self.slot("switchgear_ledger_dropped_rows_total"), dropped_rows)
+        self.slab.set(self.slot("switchgear_ledger_database_up"), 1.0 if reachable else 0.0)
 
     def log_lines_dropped(self, count: int) -> None:
         """Lines that the log writer could not keep."""

@@ -1,8 +1,8 @@
 """The providers that speak the OpenAI wire format, one row each.
 
 Plain variation is data: a compatible provider is a row. What differs in behaviour (a wire format of its own) is a
-module
-beside this file. Base URLs and authentication: each vendor's own API reference, as its SDK takes them (DESIGN §6).
+module beside this file. Base URLs and authentication: each vendor's own API reference, as its SDK takes them (DESIGN
+§6).
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ BUILT_IN: dict[str, ProviderType] = {row.name: row for row in _ROWS}
 
 
 def wire_of(row: ProviderType, base_url: str) -> Wire:
-    """The format that a provider is spoken to in. Ollama's OpenAI surface lies below `/v1`, its own at the bare
-    origin."""
+    """The format that a provider is spoken to in. Ollama's OpenAI surface lies below `/v1`, its own
+    at the bare origin."""
     if row.name == "ollama" and not base_url.rstrip("/").endswith("/v1"):
         return "ollama"
     return row.wire

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from switchgear.errors import GatewayError, UpstreamRejected, UpstreamTimeout
+from switchgear.errors import GatewayError, LimitReached, UpstreamRejected, UpstreamTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,8 @@ class Outcome(Enum):
     """501: the target works and cannot do this."""
     BROKEN = (False, True, False, False, "broken")
     """The target failed after bytes of its answer had gone to the client: no other attempt can take them back."""
+    LIMITED = (True, False, False, False, "limited")
+    """A limit of this gateway on the provider or credential is used up: another one may do."""
     CANCELLED = (False, False, False, False, "cancelled")
     """The client left, or the gateway stopped."""
 
@@ -99,8 +101,8 @@ def parse_retry_after(
     """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds or a date) or `retry-after-ms` (milliseconds).
 
     Of two numbers the larger counts: Azure sends `retry-after-ms: 0` beside `retry-after: 1`. Fractions are taken.
-    wall_clock: `time.time()`, to which a date is relative. None when there is no header
-    that makes sense; never negative, never above `MAX_RETRY_AFTER_S`.
+    wall_clock: `time.time()`, to which a date is relative. None when there is no header that makes sense; never
+    negative, never above `MAX_RETRY_AFTER_S`.
     """
     numbers = [
         number * unit
@@ -197,6 +199,8 @@ def most_useful(errors: Sequence[GatewayError]) -> GatewayError:
 
 def _rank(error: GatewayError) -> int:
     status = error.status
+    if isinstance(error, LimitReached):
+        return 2
     if isinstance(error, UpstreamRejected):
         if status == 401:
             return 8

@@ -1,8 +1,7 @@
 """The HTTP edge: an ASGI application that turns bytes into a call of `Gateway.handle` and renders what it raises.
 
 It runs under any ASGI server; `cli/serve.py` runs it under granian. Decisions are the gateway's: here are paths,
-methods,
-body caps, request ids, CORS, error envelopes and draining.
+methods, body caps, request ids, CORS, error envelopes and draining.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 from switchgear.errors import (
     ClientDisconnected,
     GatewayError,
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     Overloaded,
@@ -31,6 +31,8 @@ from switchgear.server.reply import AsgiReply, Send
 from switchgear.server.routes import EXACT, UNSUPPORTED, find
 from switchgear.server.worker import Worker
 from switchgear.types import Endpoint, Headers, RequestContext
+
+_BROKEN_BODY = "The request body broke off, or its chunks are not valid."
 
 log = logs.get(__name__)
 
@@ -90,8 +92,8 @@ class App:
         reply: AsgiReply,
         send: Send,
     ) -> None:
-        """A request that is all there: by the compiled path if it is of the common kind, else by the gateway's
-        stages."""
+        """A request that is all there: by the compiled path if it is of the common kind, else by
+        the gateway's stages."""
         self._admit()
         gateway = self.worker.gateway
         call = gateway.lanes.fast.begin(endpoint.name, head, body, request_id, exchange.since)
@@ -205,6 +207,7 @@ class App:
             content_type=head.content_type,
             body=body,
         )
+        ctx.tags = head.tags
         if head.strict:
             ctx.strict = head.strict.lower() in (b"true", b"1")
         if head.provider:
@@ -223,7 +226,8 @@ class App:
             except ClientDisconnected:
                 pass
         elif isinstance(error, ClientDisconnected):
-            pass
+            if exchange.reading and not reply.started:  # gone, or still there with a body that is no valid HTTP
+                await self._refuse(InvalidRequest(_BROKEN_BODY, code="invalid_body"), reply, scope)
         elif isinstance(error, asyncio.CancelledError):
             if not exchange.reason:  # not ours: the server ends
                 raise error

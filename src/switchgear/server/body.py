@@ -88,8 +88,8 @@ async def discard(exchange: Exchange) -> None:
 
 
 async def stream(exchange: Exchange, length: int, limit: int) -> AsyncIterator[bytes]:
-    """The body as it arrives, framed for the upstream: as it is where its length was declared, else in chunks (RFC
-    9112 §7.1)."""
+    """The body as it arrives, framed for the upstream: as it is where its length was declared, else
+    in chunks (RFC 9112 §7.1)."""
     if length > limit:
         raise too_large(limit)
     size, chunked = 0, length < 0

@@ -63,8 +63,8 @@ class InFlight:
         return min((exchange.since for table in (self._young, self._watched) for exchange in table), default=None)
 
     def sweep(self, now: float) -> None:
-        """Arm the watch for disconnects of requests older than `SWEEP_S`; cut off bodies and answers that stand
-        still."""
+        """Arm the watch for disconnects of requests older than `SWEEP_S`; cut off bodies and
+        answers that stand still."""
         due = []
         for exchange in self._young:
             if now - exchange.since < SWEEP_S:

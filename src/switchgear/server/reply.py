@@ -7,6 +7,10 @@ from typing import Any
 
 from switchgear.types import Headers
 
+# The server's queue is counted in pieces (granian: 4, and as many bytes again in its own buffer), whatever their size:
+# what a client that does not read can hold follows from the largest of them.
+PIECE_MAX_BYTES = 64 * 1024
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -44,8 +48,15 @@ class AsgiReply:
 
     async def send(self, chunk: bytes) -> None:
         """Some of its body."""
+        if len(chunk) > PIECE_MAX_BYTES:
+            for start in range(0, len(chunk), PIECE_MAX_BYTES):
+                await self._piece(chunk[start : start + PIECE_MAX_BYTES])
+        else:
+            await self._piece(chunk)
+
+    async def _piece(self, piece: bytes) -> None:
         self.steps += 1
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         self.steps += 1
 
     async def end(self) -> None:

@@ -19,6 +19,7 @@ _CHAT = Endpoint(
     required=("messages",),
     sse="chat",
     asks_usage=True,
+    answers="object",
     fast=True,
     wire="chat",
     task="conversation",
@@ -27,22 +28,39 @@ _CHAT = Endpoint(
 EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/chat/completions": {"POST": _CHAT},
     "/v1/completions": {
-        "POST": Endpoint("completions", "/completions", required=("prompt",), sse="chat", asks_usage=True)
+        "POST": Endpoint(
+            "completions",
+            "/completions",
+            required=("prompt",),
+            sse="chat",
+            asks_usage=True,
+            wire="completions",
+            task="conversation",
+            answers="object",
+        )
     },
     "/v1/responses": {
-        "POST": Endpoint("responses", "/responses", sse="responses", wire="responses", task="conversation")
+        "POST": Endpoint(
+            "responses", "/responses", sse="responses", answers="object", wire="responses", task="conversation"
+        )
     },
     "/v1/responses/input_tokens": {
-        "POST": Endpoint("responses.input_tokens", "/responses/input_tokens", wire="responses", task="count")
+        "POST": Endpoint(
+            "responses.input_tokens", "/responses/input_tokens", answers="object", wire="responses", task="count"
+        )
     },
-    "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact")},
-    "/v1/embeddings": {"POST": Endpoint("embeddings", "/embeddings", fast=True, wire="chat", task="embeddings")},
+    "/v1/responses/compact": {"POST": Endpoint("responses.compact", "/responses/compact", answers="object")},
+    "/v1/embeddings": {
+        "POST": Endpoint("embeddings", "/embeddings", answers="object", fast=True, wire="chat", task="embeddings")
+    },
     "/v1/messages": {"POST": MESSAGES},
     "/v1/messages/count_tokens": {"POST": COUNT_TOKENS},
     # A client whose base URL ends in /v1 although its SDK adds that itself (TRANSLATION §18).
     "/v1/v1/messages": {"POST": MESSAGES},
     "/v1/v1/messages/count_tokens": {"POST": COUNT_TOKENS},
-    "/v1/moderations": {"POST": Endpoint("moderations", "/moderations", required=("input",), model="optional")},
+    "/v1/moderations": {
+        "POST": Endpoint("moderations", "/moderations", required=("input",), answers="object", model="optional")
+    },
     "/v1/rerank": {"POST": Endpoint("rerank", "/rerank")},
     "/v1/images/generations": {
         "POST": Endpoint("images.generations", "/images/generations", required=("prompt",), model="optional")

@@ -1,9 +1,9 @@
 """The process above the workers: granian's, with our signals.
 
 SIGTERM/SIGINT: workers are told to drain (readiness fails, answers say `connection: close`) and go on for
-`drain.grace`, so that
-clients with open connections move on without a failed request; then granian closes the listener and lets what is in
-flight finish until `drain.deadline`. A second signal skips the grace.
+`drain.grace`, so that clients with open connections move on without a failed request; then granian closes the listener
+and lets what is in flight finish until `drain.deadline`. A second signal skips the grace.
+
 SIGHUP: workers read the configuration again; none is restarted.
 """
 

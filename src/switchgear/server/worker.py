@@ -20,6 +20,10 @@ from switchgear.config.watch import ConfigWatcher
 from switchgear.errors import ConfigError
 from switchgear.gateway import Gateway
 from switchgear.hotpath import require
+from switchgear.metering.build import build as build_metering
+from switchgear.metering.build import stop as stop_metering
+from switchgear.metering.metering import Metering
+from switchgear.metering.tags import tags_of
 from switchgear.observability import logs
 from switchgear.observability.logs import AccessLog
 from switchgear.observability.metrics import Metrics
@@ -55,9 +59,11 @@ class Worker:
         self.catalogue: Catalogue
         self._authenticator: Authenticator | None = None
         self._router: Router | None = None
+        self._metering: Metering | None = None
         self._retiring: list[tuple[float, list[Upstream], Authenticator | None, Catalogue | None]] = []
         self._watcher: ConfigWatcher | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._observe_at = 0.0
         # What has a gauge that is not zero, so that it goes to zero when a reload takes the thing itself away.
         self._broken: set[str] = set()  # targets
@@ -66,9 +72,22 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Build everything in the running loop. Raises what makes the configuration unusable here."""
+        """Build everything in the running loop. Raises what makes the configuration unusable here.
+
+        Under a server without lifespan support the first requests call this, several at once: it is done once, for all
+        of them, whoever of them leaves; after a failure the next request tries again.
+        """
+        starting = self._starting
+        if starting is None:
+            starting = self._starting = asyncio.get_running_loop().create_task(self._start())
+        try:
+            await asyncio.shield(starting)
+        finally:
+            if starting.done() and not self.started and self._starting is starting:
+                self._starting = None
+
+    async def _start(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.started = True
         logs.configure(self.config.logging)
         self.inflight = InFlight(self.loop, self.config.server.body_timeout)
         await self._build(self.config)
@@ -84,6 +103,7 @@ class Worker:
             )
             self._watcher.start()
             self._on_signal(signal.SIGHUP, self._watcher.reload)
+        self.started = True
 
     async def stop(self) -> None:
         """Close what is open. Requests have ended or their time is up."""
@@ -96,6 +116,8 @@ class Worker:
         await self.catalogue.stop()
         if self._authenticator is not None:
             await self._authenticator.stop()
+        if self._metering is not None:
+            await stop_metering(self._metering)
         for upstream in self.upstreams.values():
             upstream.transport.abort()
         self.metrics.close()
@@ -121,7 +143,8 @@ class Worker:
             router.adopt(self._router)
         for route in router.routes():
             self.metrics.declare([route.model], [target.name for target in route.targets])
-        lanes = Lanes(self.loop, authenticator.digests, upstreams, self.metrics)
+        metering = self._metering = await build_metering(self.loop, config, self.metrics, self._metering)
+        lanes = Lanes(self.loop, authenticator.digests, upstreams, self.metrics, metering, tags_of)
 
         def models_listed(provider: str, names: frozenset[str]) -> None:
             router.set_models(provider, names)
@@ -139,6 +162,7 @@ class Worker:
             self.metrics,
             access,
             lanes,
+            metering,
         )
         gone = [old for name, old in previous.items() if upstreams.get(name) is not old]
         if self._router is not None:
@@ -170,6 +194,7 @@ class Worker:
             self._observe_at = now + OBSERVE_S
             self._observe_pools(now)
             self._observe_breakers(now)
+            self._observe_ledger()
             self._outlive_nobody()
         for upstream in self.upstreams.values():
             upstream.transport.sweep(now)
@@ -211,6 +236,17 @@ class Worker:
         for name in self._broken | failing.keys():
             self.metrics.breaker(name, failing.get(name, False))
         self._broken = set(failing)
+
+    def _observe_ledger(self) -> None:
+        ledger = self._metering.ledger if self._metering is not None else None
+        if ledger is not None:
+            state = ledger.state
+            self.metrics.ledger(
+                backlog_bytes=state.backlog_bytes,
+                drained_rows=state.drained_rows,
+                dropped_rows=ledger.journal.dropped,
+                reachable=state.reachable,
+            )
 
     def _outlive_nobody(self) -> None:
         """Stop when the supervisor was killed: nobody would restart, reload or stop this worker any more, and it

@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
     """See the module."""
 
     __slots__ = (
+        "_due",
         "_head",
         "_parser",
         "_paused",
@@ -54,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._script: Script | None = None
         self._record: Record | None = None
         self._head: Head | None = None
+        self._due = 0.0  # when the answer's last wait was to end
         self._streaming = False
         self._paused = False  # the client does not read: the script waits for resume_writing
         self._waiting = False  # the wheel or resume_writing will call _advance
@@ -148,7 +150,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, head: Head, body: bytes) -> None:
         service = self._service
         record = service.begin(head, body)
-        self._record, self._head = record, head
+        self._record, self._head, self._due = record, head, 0.0
         try:
             self._script, self._streaming = service.script(head, body, record)
         except Exception:
@@ -189,7 +191,7 @@ class Connection(asyncio.Protocol):
                         return
                 elif type(item) is float:
                     self._waiting = True
-                    service.wheel.after(item, self._wake)
+                    self._due = service.wheel.after(item, self._wake, self._due)
                     return
                 elif isinstance(item, Ending):
                     self._finish(item)

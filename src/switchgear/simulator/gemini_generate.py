@@ -95,8 +95,8 @@ def _bursts(exchange: Exchange, request: Request, said: list[Reply]) -> Iterator
 
 
 def _steps(exchange: Exchange, request: Request, said: Reply) -> Iterator[list[Json]]:
-    """The parts of each chunk. Thoughts are there when they are wanted; the signature is on the first call, or behind
-    the text."""
+    """The parts of each chunk. Thoughts are there when they are wanted; the signature is on the
+    first call, or behind the text."""
     signature = ""
     if request.signs or said.reasoning:
         signature = signatures.issue(THOUGHT, "", exchange.number)

@@ -1,7 +1,6 @@
 """Generated text: deterministic, one word a token, about four characters each.
 
-The words follow from the seed and the number of the choice, not from the prompt, so that answers can be
-kept.
+The words follow from the seed and the number of the choice, not from the prompt, so that answers can be kept.
 """
 
 from __future__ import annotations

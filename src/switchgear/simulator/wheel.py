@@ -28,22 +28,29 @@ class Wheel:
         self._handle: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def after(self, delay_s: float, callback: Callback) -> None:
-        """Call `callback` in `delay_s` seconds or up to 1 ms later."""
+    def after(self, delay_s: float, callback: Callback, last_due: float = 0.0) -> float:
+        """Call `callback` in `delay_s` seconds or up to 1 ms later; returns when it is due (`loop.time()`).
+
+        last_due: when the wait before this one was due. The delay counts from there, so that a row of waits does not
+        drift with what each of them was late; but from now where that is a whole delay ago (the stream stood still).
+        """
+        now = self._loop.time()
         if delay_s <= 0.0:
             self._ready.append(callback)
             if len(self._ready) == 1:
                 self._loop.call_soon(self._run_ready)
-            return
-        tick = int((self._loop.time() + delay_s) * 1000) + 1
+            return now
+        due = (last_due if now - last_due < delay_s else now) + delay_s
+        tick = int(due * 1000) + 1
         slot = self._slots.get(tick)
         if slot is not None:
             slot.append(callback)
-            return
+            return due
         self._slots[tick] = [callback]
         heapq.heappush(self._ticks, tick)
         if self._ticks[0] == tick:
             self._arm()
+        return due
 
     def close(self) -> None:
         """Forget everything that waits."""

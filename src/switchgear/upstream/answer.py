@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from switchgear.routing.credentials import Credential
+    from switchgear.routing.router import Route
     from switchgear.types import Headers, Usage
     from switchgear.upstream.upstream import Answered
 
@@ -35,10 +37,12 @@ class Answer:
     """An answer worth giving to the client.
 
     body: the whole of it, or None where it is to be relayed from `response`. first: what of a relayed one can go out at
-    once. rewriter: set for an event stream. headers: the client's, None where they are the upstream's.
+    once. rewriter: set for an event stream. headers: the client's, None where they are the upstream's. attempted: the
+    route and the index of its target that are still to be told how a relayed one ended (`Failover.relayed`).
+    credential: what it was asked with; an error event may quote it.
     """
 
-    __slots__ = ("body", "first", "headers", "response", "rewriter")
+    __slots__ = ("attempted", "body", "credential", "first", "headers", "response", "rewriter")
 
     def __init__(
         self,
@@ -53,6 +57,8 @@ class Answer:
         self.rewriter = rewriter
         self.first = first
         self.headers = headers
+        self.attempted: tuple[Route, int] | None = None
+        self.credential: Credential | None = None
 
 
 class Local:

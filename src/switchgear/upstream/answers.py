@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
-import zlib
-from typing import Annotated
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import DecodeError, Struct
 from msgspec.json import Decoder
 from msgspec.json import encode as json_string
 
 from switchgear.errors import UpstreamError, UpstreamProtocolError, UpstreamRejected
 from switchgear.routing.credentials import Credential
 from switchgear.routing.retry import parse_retry_after
-from switchgear.types import Headers, RequestContext, Usage
+from switchgear.types import Headers, RequestContext
 from switchgear.upstream.answer import EventRelay
+from switchgear.upstream.coding import plain
 from switchgear.upstream.upstream import Answered
+from switchgear.upstream.usage import read_usage as read_usage
 from switchgear.wire import errors as wire
 
 ERROR_BODY_MAX = 256 * 1024
 GATHER_MAX = 8 * 1024 * 1024  # an answer up to this size is read whole, so that its usage can be read
-INFLATED_MAX = 64 * 1024 * 1024
 OPENING_MAX = 2 * 1024 * 1024  # of a stream before its first event with data: comments, held back until then
 
 # Not for the client: ours to set, or about the hop behind us.
@@ -66,13 +66,14 @@ async def rejection(response: Answered) -> UpstreamRejected:
     no status counts as 502."""
     try:
         body = response.body if response.body is not None else await response.read_all(ERROR_BODY_MAX)
+        body = await plain(response, body, ERROR_BODY_MAX)
     except UpstreamError:  # the status says enough; the body is broken
         body = b""
     response.close()
     if not 400 <= response.status < 600:
         message = f"The upstream answered with status {response.status}, which is no answer to this request."
         return rejected(502, [], wire.envelope(message, "server_error", "upstream_error"))
-    return rejected(response.status, response.headers, plain(response, body))
+    return rejected(response.status, response.headers, body)
 
 
 def rejected(status: int, headers: Headers, body: bytes) -> UpstreamRejected:
@@ -87,11 +88,17 @@ _SECRET_MIN = 8  # bytes; a shorter value is found in words that have nothing to
 
 def scrub(error: UpstreamRejected, credential: Credential) -> None:
     """Take the credential out of an error that quotes it: clients read errors."""
+    error.body = scrubbed(error.body, credential)
+    error.headers = [(name, scrubbed(value, credential)) for name, value in error.headers]
+
+
+def scrubbed(text: bytes, credential: Credential) -> bytes:
+    """An upstream's words about a failure without the credential they quote; `text` itself where they do not."""
     for _, value in credential.headers:
         secret = value.removeprefix(b"Bearer ")
         if len(secret) >= _SECRET_MIN:
-            error.body = error.body.replace(secret, b"[REDACTED]")
-            error.headers = [(name, value.replace(secret, b"[REDACTED]")) for name, value in error.headers]
+            text = text.replace(secret, b"[REDACTED]")
+    return text
 
 
 _BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"invalid_api_key", b"Invalid API key")
@@ -100,29 +107,6 @@ _BAD_KEY = (b"API_KEY_INVALID", b"API key not valid", b"Incorrect API key", b"in
 def blames_credential(error: UpstreamRejected) -> bool:
     """Whether a 400 or 403 is about our credential: Gemini and xAI answer a bad key with 400 (TRANSLATION §16.2)."""
     return error.status in (400, 403) and any(words in error.body for words in _BAD_KEY)
-
-
-def plain(response: Answered, body: bytes) -> bytes:
-    """The body without a content coding. We ask for none; an upstream that sends one all the same is undone here.
-
-    Raises `UpstreamProtocolError`: unknown or broken coding, or more than `INFLATED_MAX` bytes of content.
-    """
-    coding = response.header(b"content-encoding")
-    if coding is None or coding.lower() == b"identity" or not body:
-        return body
-    if coding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
-        raise UpstreamProtocolError("The upstream used a content coding that was not asked for.")
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever its header says
-    try:
-        content = inflate.decompress(body, INFLATED_MAX)
-    except zlib.error as exc:
-        raise UpstreamProtocolError("The upstream sent a body that cannot be decompressed.") from exc
-    if inflate.unconsumed_tail or not inflate.eof:
-        raise UpstreamProtocolError("The upstream sent a compressed body that is cut short or too large.")
-    response.headers[:] = [
-        pair for pair in response.headers if pair[0] != b"content-encoding"
-    ]  # in place: it is theirs
-    return content
 
 
 class _ErrorStatus(Struct):
@@ -154,79 +138,80 @@ def embedded_error(body: bytes) -> UpstreamRejected:
     return rejected(status, [], body)
 
 
-async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
-    """What can be forwarded up to and including the first event with data.
+class _Failure(Struct):
+    code: str | None = None
+    message: str | None = None
 
-    Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
+
+class _FailedResponse(Struct):
+    error: _Failure | None = None
+
+
+class _FailedEvent(Struct):
+    response: _FailedResponse | None = None
+
+
+_decode_failed = Decoder(_FailedEvent).decode
+_FAILURES = {"rate_limit_exceeded": 429, "invalid_prompt": 400, "context_length_exceeded": 400}
+
+
+def failed_response(data: bytes) -> UpstreamRejected:
+    """The error of a `response.failed` event as an error answer: 502 where its code names no status."""
+    try:
+        event = _decode_failed(data)
+    except (DecodeError, UnicodeDecodeError):
+        event = _FailedEvent()
+    error = event.response.error if event.response is not None else None
+    code = error.code if error is not None else None
+    message = (error.message if error is not None else None) or "The upstream's answer failed."
+    status = _FAILURES.get(code or "", 502)
+    kind = "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
+    return rejected(status, [], wire.envelope(message, kind, code))
+
+
+# Events that name an answer and hold nothing of it: an error right behind them is an error in its place.
+_OPENING = re.compile(rb"^event: ?(?:response\.(?:created|in_progress|queued)|message_start|ping)\r?$", re.M)
+_FAILED = re.compile(rb"^event: ?response\.failed\r?\ndata: ?(.*?)\r?$", re.M)
+
+
+async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
+    """What can be forwarded up to and including the first event that is part of an answer.
+
+    Only then is the answer's status settled: an error before it is an error answer, to fail over from.
     Raises `UpstreamRejected`, `UpstreamProtocolError`, `UpstreamTimeout`.
     """
-    parts, size = [], 0
+    parts, size, openings = [], 0, 0
     while True:
         chunk = await response.read()
         try:
             parts.append(rewriter.feed(chunk) if chunk else rewriter.flush())
         except ValueError as exc:
             raise UpstreamProtocolError("The upstream sent an event that is too large.") from exc
+        size += len(parts[-1])  # not of an event that is still coming: it may be large
         if rewriter.started:
-            if rewriter.error is not None and rewriter.events == 1:
-                raise embedded_error(rewriter.error)
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            openings += len(_OPENING.findall(parts[-1]))
+            if rewriter.events > openings or size > OPENING_MAX:
+                first = parts[0] if len(parts) == 1 else b"".join(parts)
+                _refuse(rewriter, first, rewriter.events == openings + 1)
+                return first
         if not chunk:
             raise UpstreamProtocolError("The upstream's stream ended before its first event.")
-        size += len(parts[-1])  # not of an event that is still coming: it may be large
         if size > OPENING_MAX:
             raise UpstreamProtocolError("The upstream's stream goes on and on without an event.")
 
 
-Tokens = Annotated[int, Meta(ge=0, le=2**40)]  # more than anybody counts: what is beyond is no number of tokens
+def _refuse(rewriter: EventRelay, events: bytes, alone: bool) -> None:
+    """Raise the error that a stream's first event is. alone: nothing but openings came with that event."""
+    if not alone:
+        return
+    if rewriter.error is not None:
+        raise embedded_error(rewriter.error)
+    failed = _FAILED.search(events)
+    if failed is not None:
+        raise failed_response(failed[1])
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:
-    """The model's name to put back, as a JSON string: only where the upstream was asked by another name than the
-    client's."""
+    """The model's name to put back, as a JSON string: only where the upstream was asked by another
+    name than the client's."""
     return json_string(ctx.model) if ctx.model and model != ctx.model else None
-
-
-class _Details(Struct):
-    cached_tokens: Tokens | None = None
-    cache_write_tokens: Tokens | None = None
-    reasoning_tokens: Tokens | None = None
-
-
-class _UsageWire(Struct):
-    prompt_tokens: Tokens | None = None
-    completion_tokens: Tokens | None = None
-    input_tokens: Tokens | None = None
-    output_tokens: Tokens | None = None
-    total_tokens: Tokens | None = None
-    prompt_cache_hit_tokens: Tokens | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-_decode_usage = Decoder(_UsageWire).decode
-_NO_DETAILS = _Details()
-
-
-def read_usage(token: bytes) -> Usage | None:
-    """A usage object (JSON text) of chat, responses or embeddings as `Usage`, None when it is none (TRANSLATION
-    §12)."""
-    try:
-        usage = _decode_usage(token)
-    except (DecodeError, UnicodeDecodeError):
-        return None
-    given = usage.prompt_tokens_details or usage.input_tokens_details or _NO_DETAILS
-    made = usage.completion_tokens_details or usage.output_tokens_details or _NO_DETAILS
-    prompt = usage.prompt_tokens if usage.prompt_tokens is not None else usage.input_tokens or 0
-    completion = usage.completion_tokens if usage.completion_tokens is not None else usage.output_tokens or 0
-    if usage.total_tokens is not None and made.reasoning_tokens and usage.total_tokens > prompt + completion:
-        completion = usage.total_tokens - prompt  # xAI counts reasoning beside the completion
-    return Usage(
-        input_tokens=prompt,
-        output_tokens=completion,
-        cached_tokens=given.cached_tokens or usage.prompt_cache_hit_tokens or 0,
-        cache_write_tokens=given.cache_write_tokens or 0,
-        reasoning_tokens=made.reasoning_tokens or 0,
-    )

@@ -12,51 +12,60 @@ import msgspec
 from msgspec import Raw, Struct
 
 from switchgear.hotpath._sse import OPAQUE, Rewriter
+from switchgear.providers.formats.anthropic_reply import decode_usage
 from switchgear.types import Usage
+from switchgear.upstream.usage import usage_of
+from switchgear.wire.anthropic import AnthropicUsage
 
 _EVENT = re.compile(rb".*?(?:\r\n|\n)(?:\r\n|\n)", re.S)
 _DATA = re.compile(rb"^data: ?(.*?)\r?$", re.M)
 
 
-class _Counts(Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+# What a usage object may tell; each event repeats some of it, and what it repeats has grown.
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+    "output_tokens_details",
+    "service_tier",
+    "speed",
+)
 
 
 class _Message(Struct):
-    usage: _Counts | None = None
+    usage: AnthropicUsage | None = None
 
 
 class _Event(Struct):
     type: str = ""
     message: _Message | None = None
-    usage: _Counts | None = None
+    usage: AnthropicUsage | None = None
 
 
 _event = msgspec.json.Decoder(_Event)
 _members = msgspec.json.Decoder(dict[str, Raw])
-_counts = msgspec.json.Decoder(_Counts)
+_counts = msgspec.json.Decoder(AnthropicUsage)
 _encode = msgspec.json.Encoder().encode
 
 
 def read_counts(token: bytes) -> Usage | None:
     """An Anthropic usage object (JSON text), normalised (§12); None when it is none."""
     try:
-        return usage_of([_counts.decode(token)])
+        return usage_of(decode_usage(_counts.decode(token)))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
-def usage_of(told: list[_Counts]) -> Usage:
+def usage_told(told: list[AnthropicUsage]) -> Usage | None:
     """What the counts say together: each is the latest that was told, not a sum."""
-    latest = {
-        name: next((count for each in reversed(told) if (count := getattr(each, name)) is not None), 0)
-        for name in _Counts.__struct_fields__
-    }
-    cached, written = latest["cache_read_input_tokens"], latest["cache_creation_input_tokens"]
-    return Usage(latest["input_tokens"] + cached + written, latest["output_tokens"], cached, written)
+    latest = AnthropicUsage()
+    for each in told:
+        for name in _COUNTS:
+            if (count := getattr(each, name)) is not None:
+                setattr(latest, name, count)
+    return usage_of(decode_usage(latest))
 
 
 class AnthropicRelay:
@@ -66,7 +75,7 @@ class AnthropicRelay:
         self.done = False
         self._model = model
         self._frames = Rewriter(OPAQUE)
-        self._told: list[_Counts] = []
+        self._told: list[AnthropicUsage] = []
 
     @property
     def finished(self) -> bool:
@@ -91,7 +100,7 @@ class AnthropicRelay:
     @property
     def usage(self) -> Usage | None:
         """Tokens as told so far."""
-        return usage_of(self._told) if self._told else None
+        return usage_told(self._told) if self._told else None
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be forwarded now. Raises ValueError for an event that is too large."""

@@ -42,8 +42,8 @@ _decode_bare = msgspec.json.Decoder(list[ModelEntry]).decode
 
 
 class Catalogue:
-    """The models that clients see. `changed` is called with a provider and its model names, after each fetch that
-    succeeded."""
+    """The models that clients see. `changed` is called with a provider and its model names, after
+    each fetch that succeeded."""
 
     def __init__(
         self, config: Config, upstreams: Mapping[str, Upstream], changed: Callable[[str, frozenset[str]], None]

@@ -10,21 +10,36 @@ import asyncio
 from random import random
 from typing import TYPE_CHECKING
 
-from switchgear.errors import Overloaded, UpstreamError, UpstreamRejected
+from switchgear.errors import (
+    GatewayError,
+    LimitReached,
+    Overloaded,
+    PriceUnknown,
+    StateUnavailable,
+    UpstreamError,
+    UpstreamRejected,
+)
 from switchgear.routing.retry import Outcome, RetryPlan, classify, most_useful
 from switchgear.types import RequestContext, Target
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.native import foreign
+from switchgear.upstream.passage import send
 from switchgear.upstream.passages import equip
-from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
+from switchgear.upstream.plain import asks_usage, judged, outgoing
 
 if TYPE_CHECKING:
     from switchgear.hotpath._unary import Unary
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.upstream.upstream import Answered, Upstream
+    from switchgear.upstream.upstream import Upstream
+
+
+REFUSED_HERE = (LimitReached, StateUnavailable, PriceUnknown)
+"""A limit on provider or credential, or a target without a price: another target may do."""
+FAILURES = (UpstreamError, Overloaded, *REFUSED_HERE)
+"""How an attempt may fail so that another one is worth a thought."""
 
 
 class Failover:
@@ -50,13 +65,13 @@ class Failover:
         ctx.attempts = 1
         try:
             answer = await attempt(ctx, route, target, upstream, credential)
-        except (UpstreamError, Overloaded) as error:
-            failed = self._report(error, route, index, upstream, credential)
+        except FAILURES as error:
+            failed = self._report(ctx, error, route, index, upstream, credential)
             return await self._again(ctx, route, index, error, failed)
         except BaseException:
             route.report(index, Outcome.CANCELLED, now)
             raise
-        route.report(index, Outcome.ANSWERED, now)
+        self._answered(answer, route, index, credential)
         if upstream.credentials.troubled and credential is not None:
             upstream.credentials.succeeded(credential)
         return answer
@@ -74,17 +89,17 @@ class Failover:
             if call.error is not None:
                 raise call.error
             answer = await judged(ctx, target.model, call.response, False)
-        except (UpstreamError, Overloaded) as error:
-            failed = self._report(error, route, index, call.upstream, call.credential)
+        except FAILURES as error:
+            failed = self._report(ctx, error, route, index, call.upstream, call.credential)
             return await self._again(ctx, route, index, error, failed)
         except BaseException:
             route.report(index, Outcome.CANCELLED, self.loop.time())
             raise
-        route.report(index, Outcome.ANSWERED, self.loop.time())
+        self._answered(answer, route, index, call.credential)
         return answer
 
     async def _again(
-        self, ctx: RequestContext, route: Route, index: int, error: UpstreamError | Overloaded, outcome: Outcome
+        self, ctx: RequestContext, route: Route, index: int, error: GatewayError, outcome: Outcome
     ) -> Answer:
         """Every attempt after the first, under the request's plan."""
         plan = RetryPlan(route.retries, ctx.started_at)
@@ -100,7 +115,7 @@ class Failover:
             upstream = self.upstreams[target.provider]
             now = self.loop.time()
             names = refused.setdefault(target.provider, set())
-            if outcome.refused or outcome.throttled:
+            if outcome.refused or outcome.throttled or outcome is Outcome.LIMITED:
                 names.add(ctx.credential_name)
                 tried[index] = not upstream.credentials.spare(now, names)
             else:
@@ -122,21 +137,44 @@ class Failover:
             ctx.attempts = plan.begin()
             try:
                 answer = await attempt(ctx, route, target, upstream, credential)
-            except (UpstreamError, Overloaded) as another:
+            except FAILURES as another:
                 failures.append(another)
-                outcome = self._report(another, route, index, upstream, credential)
+                outcome = self._report(ctx, another, route, index, upstream, credential)
             except BaseException:
                 route.report(index, Outcome.CANCELLED, now)
                 raise
             else:
-                route.report(index, Outcome.ANSWERED, now)
+                self._answered(answer, route, index, credential)
                 if credential is not None:
                     upstream.credentials.succeeded(credential)
                 return answer
 
+    def _answered(self, answer: Answer, route: Route, index: int, credential: Credential | None) -> None:
+        """A good answer that is whole is a success; of one that is relayed only its end tells (`relayed`)."""
+        if answer.body is None:
+            answer.attempted, answer.credential = (route, index), credential
+        else:
+            route.report(index, Outcome.ANSWERED, self.loop.time())
+
+    def relayed(self, answer: Answer, error: BaseException | None) -> None:
+        """The relay of `answer` is over. error: what ended it, None for its own end."""
+        if answer.attempted is None:
+            return
+        route, index = answer.attempted
+        answer.attempted = None
+        if isinstance(error, UpstreamError):
+            outcome = outcome_of(error)
+            if outcome.unhealthy:
+                outcome = Outcome.BROKEN
+            self.metrics.upstream_failed(route.targets[index].name, outcome.label)
+        else:
+            outcome = Outcome.ANSWERED if error is None else Outcome.CANCELLED
+        route.report(index, outcome, self.loop.time())
+
     def _report(
         self,
-        error: UpstreamError | Overloaded,
+        ctx: RequestContext,
+        error: GatewayError,
         route: Route,
         index: int,
         upstream: Upstream,
@@ -145,6 +183,8 @@ class Failover:
         """Tell route, credential and metrics how an attempt failed."""
         now = self.loop.time()
         outcome = outcome_of(error)
+        if ctx.meter is not None:
+            ctx.meter.failed(error)
         if credential is not None:
             if isinstance(error, UpstreamRejected):
                 answers.scrub(error, credential)
@@ -162,10 +202,12 @@ class Failover:
         return outcome
 
 
-def outcome_of(error: UpstreamError | Overloaded) -> Outcome:
+def outcome_of(error: GatewayError) -> Outcome:
     """What a failed attempt says about target, credential and another attempt."""
     if isinstance(error, UpstreamRejected):
         return classify(error.status, authentication=answers.blames_credential(error))
+    if isinstance(error, REFUSED_HERE):
+        return Outcome.LIMITED
     if isinstance(error, Overloaded):
         return Outcome.BUSY  # our own pool is full: no word about the upstream's health
     return Outcome.FAILED
@@ -178,38 +220,22 @@ async def attempt(
     if credential is None:
         raise UpstreamRejected(401, [], b"", message="No credential of this provider is valid.")
     ctx.credential_name = credential.name
+    if ctx.meter is not None:
+        await ctx.meter.begin(target, credential.name)
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
-    if passage is None and ctx.peeked is not None and ctx.peeked.signed and foreign(ctx.body):
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed and _foreign_history(ctx, upstream):
         passage = upstream.histories.get(ctx.endpoint.name)
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)
     ask_usage = asks_usage(ctx, upstream)
     body = outgoing(ctx, target.model, ask_usage)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
-    timeouts = route.timeouts
-    try:
-        response = await upstream.transport.send(
-            upstream.head(ctx, credential, target.model, length),
-            body,
-            gather_bytes=answers.GATHER_MAX if ctx.endpoint.gather else 0,
-            connect_s=timeouts.connect,
-            first_byte_s=timeouts.first_token,
-            idle_s=timeouts.idle,
-            deadline=ctx.started_at + timeouts.total,
-        )
-    except asyncio.CancelledError as left:
-        ctx.sent = getattr(left, "sent", False)
-        raise
-    ctx.sent = True
+    head = upstream.head(ctx, credential, target.model, length)
+    gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0
+    response = await send(ctx, route, upstream, head, body, gather_bytes)
     return await judged(ctx, target.model, response, ask_usage)
 
 
-async def judged(ctx: RequestContext, model: str, response: Answered, hide_usage: bool) -> Answer:
-    """An answer for the client, or the error that it is. `model` is the name the upstream was asked for."""
-    try:
-        if response.status < 300 and response.body is not None and not response.event_stream:
-            return Answer(response, whole(ctx, model, response, response.body))
-        return await begun(ctx, model, response, hide_usage)
-    except BaseException:
-        response.close()
-        raise
+def _foreign_history(ctx: RequestContext, upstream: Upstream) -> bool:
+    """Whether a history that holds signatures holds some that mean nothing to this provider."""
+    return foreign(ctx.body) or (upstream.proofless and ctx.endpoint.name == "chat.completions")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from switchgear.errors import Overloaded, UpstreamError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 
@@ -84,16 +84,21 @@ class HttpxPool:
         if self._closed:
             raise Overloaded("This connection pool is closed.", retry_after_s=1)
         request = self._request(head, body, connect_s)
+        progress = request.extensions["trace"] = _Progress()
         clock = _Clock(first_byte_s, idle_s, deadline)
         self.busy += 1
         try:
-            raw = await self._sent(request, clock, connect_s)
-        except BaseException:
-            self._done()
+            try:
+                raw = await self._sent(request, clock, connect_s)
+            except BaseException:
+                self._done()
+                raise
+            response = HttpxResponse(raw, clock, self._done)
+            if gather_bytes and not response.event_stream and response.content_length <= gather_bytes:
+                await response.gather(gather_bytes)
+        except asyncio.CancelledError as left:
+            left.sent = progress.sent  # type: ignore[attr-defined]  # as `Pool.send` does
             raise
-        response = HttpxResponse(raw, clock, self._done)
-        if gather_bytes and not response.event_stream and response.content_length <= gather_bytes:
-            await response.gather(gather_bytes)
         return response
 
     def _request(self, head: bytes, body: bytes | AsyncIterator[bytes], connect_s: float) -> httpx.Request:
@@ -151,6 +156,17 @@ class HttpxPool:
         """Close the client."""
         self._closed = True
         self._end()
+
+
+class _Progress:
+    """What httpx's connections tell of a request on its way (its `trace` extension)."""
+
+    sent = False
+
+    async def __call__(self, event: str, info: dict[str, Any]) -> None:
+        """The request's head is going out (not a CONNECT to a proxy): from here on the upstream may read it."""
+        if event.endswith(".send_request_headers.started") and info["request"].method != b"CONNECT":
+            self.sent = True
 
 
 class _Clock:

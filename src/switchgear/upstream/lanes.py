@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from switchgear.routing.router import MAX_NAME_CHARS
 from switchgear.upstream import answers
 
 if TYPE_CHECKING:
+    from switchgear.hotpath._unary import Accounts
     from switchgear.observability.metrics import Metrics
     from switchgear.routing.router import Route
     from switchgear.types import Principal, RequestContext, Target
@@ -31,6 +32,8 @@ class Lanes:
         keys: dict[bytes, tuple[bytes, Principal]],
         upstreams: Mapping[str, Upstream],
         metrics: Metrics,
+        metering: Accounts,
+        tags_of: Callable[[bytes, bytes], bytes],
     ):
         self._upstreams = upstreams
         self._metrics = metrics
@@ -42,6 +45,8 @@ class Lanes:
             slab=metrics.slab,
             bounds=metrics.latency_bounds,
             read_usage=answers.read_usage,
+            metering=metering,
+            tags_of=tags_of,
             gather_bytes=answers.GATHER_MAX,
         )
 
@@ -53,7 +58,9 @@ class Lanes:
         if endpoint.fast and not ctx.stream and not self.fast.knows(endpoint.name, ctx.model):
             hops = [hop for target in route.targets if (hop := self._hop(ctx, target)) is not None]
             if len(hops) == len(route):
-                lane = Lane(route, hops, json_string(ctx.model), "messages" in endpoint.required)
+                lane = Lane(
+                    route, hops, json_string(ctx.model), ctx.model, "messages" in endpoint.required, endpoint.generates
+                )
                 self.fast.learn(endpoint.name, ctx.model, lane)
 
     def _hop(self, ctx: RequestContext, target: Target) -> Hop | None:

@@ -7,6 +7,7 @@ Only a body that carries another vendor's reasoning signature is encoded anew, w
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -24,7 +25,8 @@ from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 from switchgear.upstream.anthropic_relay import AnthropicRelay, read_counts
 from switchgear.upstream.passage import own_headers, rejection, send, whole_body
-from switchgear.upstream.translated import encode, first_events, native_headers, usage_of
+from switchgear.upstream.translated import encode, first_events, native_headers
+from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Encoded, ReplyContext
 from switchgear.wire.gemini import UsageMetadata
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 # How a signature that `providers.signatures` marked as another vendor's begins, as a JSON string.
 FOREIGN = b'"swg.'
 FOREIGN_GEMINI = b'"c3dnL'
+# A thought of a vendor that signs none: an Anthropic client keeps it as a block with an empty signature.
+_UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _members = msgspec.json.Decoder(dict[str, Raw])
 _usage = msgspec.json.Decoder(UsageMetadata)
 _encode = msgspec.json.Encoder().encode
@@ -76,7 +80,7 @@ class NativeAnthropic:
     def _body(self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream) -> bytes:
         body = ctx.body
         assert isinstance(body, bytes)  # noqa: S101 - the edge reads these bodies whole
-        if FOREIGN in body:
+        if FOREIGN in body or (b'"thinking"' in body and _UNSIGNED.search(body)):
             return encode(ctx, route, target, upstream, "anthropic").body
         if ctx.peeked is not None and target.model != ctx.model:
             return prepare(body, ctx.peeked, json_string(target.model), False)

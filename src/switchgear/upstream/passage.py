@@ -7,6 +7,7 @@ What does not has a passage, looked up by the endpoint's name and chosen once pe
     chat, responses       of the same format    none; with quirks that show: `repaired.RepairedChat`
     conversation          of the same format    `native.NativeAnthropic`, `native.NativeGemini`
     conversation          of another format     `translated.TranslatedConversation`
+    old completions       not OpenAI's surface  `translated.TranslatedConversation`
     embeddings            of another format     `embedding.TranslatedEmbeddings`
     counting tokens                             `counting.CountTokens`
     anything else         not OpenAI's surface  `Unserved`
@@ -17,15 +18,19 @@ which is the client's answer.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from switchgear.errors import NotFound, UpstreamRejected
-from switchgear.providers.dialects import anthropic, chat, gemini, responses
+from switchgear.providers.dialects import anthropic, chat, completions, gemini, responses
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.upstream import answers
+from switchgear.upstream.coding import plain
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
     from switchgear.types import Headers, RequestContext, Target
@@ -76,6 +81,8 @@ def conversation_of(ctx: RequestContext) -> Conversation:
             conversation = gemini.decode_request(ctx.body, ctx.model, stream=ctx.stream)
         elif wire == "responses":
             conversation = responses.decode_request(ctx.body, ctx.model)
+        elif wire == "completions":
+            conversation = completions.decode_request(ctx.body, ctx.model)
         else:
             conversation = chat.decode_request(ctx.body, ctx.model)
         ctx.conversation = conversation
@@ -87,20 +94,26 @@ async def send(
     route: Route,
     upstream: Upstream,
     head: bytes,
-    body: bytes,
+    body: bytes | AsyncIterator[bytes],
     gather_bytes: int = answers.GATHER_MAX,
 ) -> Answered:
-    """One request with the route's timeouts."""
+    """One request with the route's timeouts; `ctx.sent` tells whether the upstream may have read it."""
     timeouts = route.timeouts
-    return await upstream.transport.send(
-        head,
-        body,
-        gather_bytes=gather_bytes,
-        connect_s=timeouts.connect,
-        first_byte_s=timeouts.first_token,
-        idle_s=timeouts.idle,
-        deadline=ctx.started_at + timeouts.total,
-    )
+    try:
+        response = await upstream.transport.send(
+            head,
+            body,
+            gather_bytes=gather_bytes,
+            connect_s=timeouts.connect,
+            first_byte_s=timeouts.first_token,
+            idle_s=timeouts.idle,
+            deadline=ctx.started_at + timeouts.total,
+        )
+    except asyncio.CancelledError as left:
+        ctx.sent = getattr(left, "sent", False)
+        raise
+    ctx.sent = True
+    return response
 
 
 async def rejection(response: Answered, upstream: Upstream) -> UpstreamRejected:
@@ -115,7 +128,7 @@ async def rejection(response: Answered, upstream: Upstream) -> UpstreamRejected:
 async def whole_body(response: Answered) -> bytes:
     """The body of a good answer, read whole and without content coding. Raises `UpstreamProtocolError`."""
     body = response.body if response.body is not None else await response.read_all(answers.GATHER_MAX)
-    return answers.plain(response, body)
+    return await plain(response, body)
 
 
 def client_headers(ctx: RequestContext, response: Answered, content_type: bytes) -> Headers:

@@ -16,9 +16,10 @@ from switchgear.providers.repairs import repair_reply
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.coding import plain
 from switchgear.upstream.native import FOREIGN
 from switchgear.upstream.passage import conversation_of, own_headers, rejection, send
-from switchgear.upstream.plain import asks_usage, begun, outgoing, whole
+from switchgear.upstream.plain import asks_usage, judged, outgoing, unread, whole
 from switchgear.upstream.translated import ask, encode, first_events
 
 if TYPE_CHECKING:
@@ -49,13 +50,7 @@ class ForeignResponses:
         assert isinstance(body, bytes)  # noqa: S101 - it was bytes before
         head = upstream.head(ctx, credential, target.model, len(body))
         response = await send(ctx, route, upstream, head, body)
-        try:
-            if response.status < 300 and response.body is not None and not response.event_stream:
-                return Answer(response, whole(ctx, target.model, response, response.body))
-            return await begun(ctx, target.model, response, hide_usage=False)
-        except BaseException:
-            response.close()
-            raise
+        return await judged(ctx, target.model, response, False)
 
 
 class RepairedChat:
@@ -93,11 +88,11 @@ class RepairedChat:
 
     async def _whole(self, ctx: RequestContext, response: Answered, model: str) -> Answer:
         if response.body is None:  # too large to be read whole
-            return Answer(response, None, headers=self._headers(ctx, response))
-        body = answers.plain(response, response.body)
+            return await unread(ctx, response, self._headers(ctx, response))
+        body = await plain(response, response.body)
         if answers.is_json(response):
             body = repair_reply(body, self.quirks)
-        return Answer(response, whole(ctx, model, response, body), headers=self._headers(ctx, response))
+        return Answer(response, await whole(ctx, model, response, body), headers=self._headers(ctx, response))
 
     async def _streamed(self, ctx: RequestContext, response: Answered, model: str, hide_usage: bool) -> Answer:
         if (response.header(b"content-encoding") or b"identity") != b"identity":

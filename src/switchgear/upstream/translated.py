@@ -17,15 +17,16 @@ from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._translate import Translator
 from switchgear.providers.dialects import anthropic as anthropic_dialect
 from switchgear.providers.dialects import chat as chat_dialect
+from switchgear.providers.dialects import completions as completions_dialect
 from switchgear.providers.dialects import gemini as gemini_dialect
 from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.dialects.responses_reply import envelope
 from switchgear.providers.formats import anthropic, gemini, ollama, openai_chat, openai_responses
 from switchgear.providers.model_traits import target_model
-from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.passage import client_headers, conversation_of, rejection, send, whole_body
+from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Reasoning, ToolCall
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     from switchgear.types import Headers, RequestContext, Target
     from switchgear.upstream.upstream import Answered, Upstream
     from switchgear.wire.conversation import Answer as Reply
-    from switchgear.wire.conversation import Conversation, Encoded, Message, Part, TokenUsage
+    from switchgear.wire.conversation import Conversation, Encoded, Message, Part
 
 DIALECTS: dict[str, ModuleType] = {
     "chat": chat_dialect,
     "responses": responses_dialect,
     "anthropic": anthropic_dialect,
     "gemini": gemini_dialect,
+    "completions": completions_dialect,
 }
 FORMATS: dict[str, ModuleType] = {
     "chat": openai_chat,
@@ -104,7 +106,7 @@ class TranslatedConversation:
         reply: Reply = FORMATS[self.fmt].decode_response(body, encoded.context)
         if not reply.choices:
             raise UpstreamProtocolError("The upstream's answer has no choice.")
-        ctx.usage = usage_of(reply.usage)
+        ctx.usage = usage_of(reply.usage, reply.service_tier)
         out: bytes = DIALECTS[self.client].encode_response(reply, conversation, ctx.model)
         return Answer(response, out, headers=client_headers(ctx, response, _JSON))
 
@@ -210,7 +212,9 @@ async def first_events(response: Answered, translator: Translator) -> bytes:
     parts = []
     while True:
         chunk = await response.read()
-        parts.append(translator.feed(chunk) if chunk else translator.flush())
+        out = translator.feed(chunk) if chunk else translator.flush()
+        if out:  # comments and pings make none, and there is no end to how many of them may come
+            parts.append(out)
         if translator.error is not None and not translator.started:
             if translator.truncated:
                 raise UpstreamProtocolError("The upstream's stream ended before its first event.")
@@ -227,16 +231,3 @@ def echo_of(conversation: Conversation) -> dict[str, Any]:
     fields = {name: value for name, value in envelope(conversation, "", "", 0).items() if name not in _OWN}
     echoed: dict[str, Any] = msgspec.json.decode(_encode(fields))
     return echoed
-
-
-def usage_of(usage: TokenUsage | None) -> Usage | None:
-    """Tokens as the gateway counts them."""
-    if usage is None:
-        return None
-    return Usage(
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.cached_tokens or 0,
-        usage.cache_write_tokens or 0,
-        usage.reasoning_tokens or 0,
-    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, urlsplit
 
 from switchgear import __version__
+from switchgear.config.owners import credential_name
 from switchgear.config.schema import Credential as CredentialEntry
 from switchgear.config.schema import Provider
 from switchgear.errors import NotFound
@@ -95,6 +96,7 @@ class Upstream:
         self.histories: Mapping[
             str, Passage
         ] = {}  # what goes before it where a history holds some provider's signatures
+        self.proofless = False  # chat here knows nothing of signatures: any in a history is some other provider's
         base = urlsplit(base_url)
         self.secure = base.scheme == "https"
         self.host = base.hostname or ""
@@ -234,4 +236,4 @@ def _credential(auth: AuthStyle, entry: CredentialEntry, number: int) -> Credent
         "x-goog-api-key": [(b"x-goog-api-key", value)],
         "none": [],
     }[auth]
-    return Credential(entry.name or f"credential-{number + 1}", headers)
+    return Credential(credential_name(entry, number), headers)

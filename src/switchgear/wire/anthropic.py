@@ -112,13 +112,23 @@ class OutputDetails(Struct, gc=False):
     thinking_tokens: int | None = None
 
 
+class CacheCreation(Struct, gc=False):
+    """What was written to the cache, by how long it is kept."""
+
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class AnthropicUsage(Struct, gc=False):
+    """speed: `fast` costs more."""
+
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
     service_tier: str | None = None
+    speed: str | None = None
 
 
 class StopDetails(Struct, gc=False):

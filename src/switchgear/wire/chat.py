@@ -197,11 +197,17 @@ class ChatRequest(Struct):
     web_search_options: Raw = ABSENT
 
 
+class CachedDetails(Struct, gc=False):
+    audio_tokens: int | None = None
+
+
 class PromptDetails(Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     cache_creation_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
+    cached_tokens_details: CachedDetails | None = None
 
 
 class CompletionDetails(Struct, gc=False):
@@ -210,7 +216,8 @@ class CompletionDetails(Struct, gc=False):
 
 
 class ChatUsage(Struct, gc=False):
-    """prompt_cache_hit_tokens: DeepSeek's word for cached tokens."""
+    """prompt_cache_hit_tokens: DeepSeek's word for cached tokens. reasoning_tokens, citation_tokens: Perplexity counts
+    both beside the completion."""
 
     prompt_tokens: float | int | None = None
     completion_tokens: float | int | None = None
@@ -219,6 +226,19 @@ class ChatUsage(Struct, gc=False):
     completion_tokens_details: CompletionDetails | None = None
     prompt_cache_hit_tokens: int | None = None
     reasoning_tokens: int | None = None
+    citation_tokens: int | None = None
+
+
+class ChatLogprob(Struct, gc=False):
+    """A token and its natural logarithm of probability; top_logprobs: what else might have stood there."""
+
+    token: str = ""
+    logprob: float | int | None = None
+    top_logprobs: list[ChatLogprob] | None = None
+
+
+class ChatLogprobs(Struct, gc=False):
+    content: list[ChatLogprob] | None = None
 
 
 class ReplyChoice(Struct):

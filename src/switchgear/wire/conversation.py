@@ -248,7 +248,8 @@ class Conversation(Struct):
 class TokenUsage(Struct, gc=False):
     """Tokens by class. input_tokens includes cached and cache-written ones, output_tokens includes reasoning.
 
-    None: the upstream does not count this class. total_tokens: as the upstream says, else the sum.
+    None: the upstream does not count this class. total_tokens: as the upstream says, else the sum. service_tier: where
+    the usage itself says what it was served as.
     """
 
     input_tokens: int = 0
@@ -259,6 +260,11 @@ class TokenUsage(Struct, gc=False):
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    cached_audio_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    image_input_tokens: int | None = None
+    image_output_tokens: int | None = None
+    service_tier: str | None = None
 
 
 class Choice(Struct):

@@ -119,8 +119,8 @@ class _ResponsesError(msgspec.Struct):
 
 
 def responses_event(error: GatewayError) -> bytes:
-    """The `error` event of a Responses stream: flat fields as published, and nested as OpenAI sends them (TRANSLATION
-    §15.3)."""
+    """The `error` event of a Responses stream: flat fields as published, and nested as OpenAI sends
+    them (TRANSLATION §15.3)."""
     detail = _Detail(error.message, error.type, error.param, error.code)
     body = _encode(_ResponsesError("error", error.code, error.message, error.param, detail))
     return b"event: error\ndata: %b\n\n" % body

@@ -116,13 +116,22 @@ class GenerateRequest(Struct, rename="camel"):
     tool_config: Raw = ABSENT
 
 
-class UsageMetadata(Struct, rename="camel", gc=False):
+class ModalityCount(Struct, rename="camel", gc=False):
+    modality: str | int | None = None
+    token_count: int | None = None
+
+
+class UsageMetadata(Struct, rename="camel"):
     prompt_token_count: int | None = None
     candidates_token_count: int | None = None
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
     cached_content_token_count: int | None = None
     total_token_count: int | None = None
+    prompt_tokens_details: list[ModalityCount] | None = None
+    cache_tokens_details: list[ModalityCount] | None = None
+    candidates_tokens_details: list[ModalityCount] | None = None
+    service_tier: str | None = None
 
 
 class PromptFeedback(Struct, rename="camel", gc=False):

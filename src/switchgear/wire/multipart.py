@@ -30,8 +30,8 @@ def boundary(content_type: bytes) -> bytes:
 
 
 def find_fields(body: bytes, content_type: bytes) -> FormFields:
-    """`model` and `stream` of a form. Raises `InvalidRequest`: not a form, too many parts, a field twice or not
-    text."""
+    """`model` and `stream` of a form. Raises `InvalidRequest`: not a form, too many parts, a field
+    twice or not text."""
     mark = b"--" + boundary(content_type)
     found: dict[bytes, tuple[int, int]] = {}
     at = body.find(mark)

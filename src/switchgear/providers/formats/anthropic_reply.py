@@ -115,7 +115,14 @@ def decode_usage(usage: AnthropicUsage) -> TokenUsage:
     output = usage.output_tokens or 0
     details = usage.output_tokens_details
     return TokenUsage(
-        prompt, output, prompt + output, cached, written, details.thinking_tokens if details is not None else None
+        prompt,
+        output,
+        prompt + output,
+        cached,
+        written,
+        details.thinking_tokens if details is not None else None,
+        cache_write_1h_tokens=usage.cache_creation.ephemeral_1h_input_tokens if usage.cache_creation else None,
+        service_tier="fast" if usage.speed == "fast" else usage.service_tier,
     )
 
 

@@ -36,6 +36,7 @@ from switchgear.wire.gemini import (
     GenerateReply,
     Grounding,
     LogprobsResult,
+    ModalityCount,
     TokenCandidate,
     UsageMetadata,
 )
@@ -245,7 +246,18 @@ def decode_usage(usage: UsageMetadata) -> TokenUsage:
         usage.total_token_count or prompt + output,
         cached_tokens=usage.cached_content_token_count,
         reasoning_tokens=usage.thoughts_token_count,
+        audio_input_tokens=_of_modality(usage.prompt_tokens_details, "AUDIO"),
+        audio_output_tokens=_of_modality(usage.candidates_tokens_details, "AUDIO"),
+        cached_audio_tokens=_of_modality(usage.cache_tokens_details, "AUDIO"),
+        image_input_tokens=_of_modality(usage.prompt_tokens_details, "IMAGE"),
+        image_output_tokens=_of_modality(usage.candidates_tokens_details, "IMAGE"),
+        service_tier=usage.service_tier,
     )
+
+
+def _of_modality(counts: list[ModalityCount] | None, modality: str) -> int | None:
+    """Tokens of one modality, None where the upstream does not tell."""
+    return next((each.token_count for each in counts or () if each.modality == modality), None)
 
 
 def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:

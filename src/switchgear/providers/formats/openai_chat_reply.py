@@ -205,12 +205,17 @@ def decode_usage(usage: ChatUsage) -> TokenUsage | None:
         completion += reasoning
     elif total > prompt + completion:
         completion = total - prompt
+    elif usage.reasoning_tokens and (usage.citation_tokens is not None or usage.reasoning_tokens > completion):
+        completion += usage.reasoning_tokens  # beside the completion, and no total tells
     found = TokenUsage(prompt, completion, total or prompt + completion, reasoning_tokens=reasoning)
     if prompt_details is not None:
         found.cached_tokens = prompt_details.cached_tokens
         written = prompt_details.cache_write_tokens
         found.cache_write_tokens = written if written is not None else prompt_details.cache_creation_tokens
         found.audio_input_tokens = prompt_details.audio_tokens
+        found.image_input_tokens = prompt_details.image_tokens
+        cached = prompt_details.cached_tokens_details
+        found.cached_audio_tokens = cached.audio_tokens if cached is not None else None
     if found.cached_tokens is None:
         found.cached_tokens = usage.prompt_cache_hit_tokens
     if details is not None:

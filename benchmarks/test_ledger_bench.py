@@ -1,0 +1,77 @@
+"""The ledger: opening and appending a record, the write included; reading records; a batch into SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from switchgear.accounting import journals
+from switchgear.accounting.drain import Drain
+from switchgear.config.schema_prices import Ledger as Settings
+from switchgear.hotpath._journal import SEGMENT_HEAD_BYTES, Journal, decode, label
+from switchgear.types import Usage
+
+LABEL = label("chat.completions", "acme", "search", "ada", "ci", "smart", "gpt-4.1", "openai", "main", "2026-01-01")
+USAGE = Usage(input_tokens=1200, cached_tokens=1024, output_tokens=350)
+ROWS = 20_000
+
+
+def write(journal: Journal, count: int) -> None:
+    for _ in range(count):
+        slot = journal.open(LABEL, b"req-0123456789abcdef0123", 1, input_tokens=1300, output_tokens=4096)
+        journal.append(slot, 200, USAGE, 5_312_000, "", 212.5, 1893.25)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    folder = tmp_path / uuid4().hex
+    folder.mkdir()
+    opened = Journal(str(folder), max_bytes=1 << 26, drop_oldest=True)
+    yield opened
+    opened.close()
+
+
+def test_open_and_append_a_record(benchmark: BenchmarkFixture, journal: Journal) -> None:
+    benchmark(write, journal, 1)
+
+
+def test_read_a_hundred_records(benchmark: BenchmarkFixture, journal: Journal) -> None:
+    write(journal, 100)
+    data = Path(journal.folder, "0000000001.log").read_bytes()[SEGMENT_HEAD_BYTES:]
+    rows, _ = benchmark(lambda: decode(data, SEGMENT_HEAD_BYTES, 1, totals={}))
+    assert len(rows) == 100
+
+
+def test_drain_20_000_rows_into_sqlite(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    """Rows per second are 20,000 by the time shown."""
+    made: list[tuple[Drain, Journal]] = []
+
+    def setup() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        root = tmp_path / uuid4().hex
+        settings = Settings(path=str(root))
+        journal = journals.create(root, settings)
+        made.append((Drain(root, settings, f"sqlite:///{root}/switchgear.db", journal), journal))
+        asyncio.run(made[-1][0].round())  # migrates
+        write(journal, ROWS)
+        return (made[-1][0],), {}
+
+    def drain(drain: Drain) -> int:
+        return asyncio.run(everything(drain))
+
+    assert benchmark.pedantic(drain, setup=setup, rounds=3) == ROWS
+    for _, journal in made:
+        journal.close()
+
+
+async def everything(drain: Drain) -> int:
+    rows = 0
+    while moved := await drain.round():
+        rows += moved
+    await drain.close()
+    return rows

@@ -1,0 +1,264 @@
+"""One request's meter: what it reserved, the upstream requests it caused, and what they cost.
+
+    admit      the request's limits, all or nothing, before anything is sent
+    begin      before each attempt: its price, the limits on provider and credential, a slot in the ledger
+    failed     after an attempt that brought nothing: its row
+    extend     while a stream outgrows what was reserved for it
+    settle     on every way out, once: the last attempt's row, and what was reserved against what was used
+
+An attempt leaves a row exactly if the upstream was asked: a connection that could not be made, or a request that was
+refused here, leaves none. What failed attempts used is not known and counts as nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from switchgear.errors import (
+    ClientDisconnected,
+    GatewayError,
+    UpstreamProtocolError,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from switchgear.hotpath._leases import Reservation
+from switchgear.metering.tags import tags_of
+from switchgear.types import Usage
+
+if TYPE_CHECKING:
+    from switchgear.accounting.price import Price
+    from switchgear.hotpath._leases import LimitSet
+    from switchgear.metering.metering import Metering
+    from switchgear.types import Headers, RequestContext, Target
+
+_NONE = float("nan")
+_NOTHING = Usage()
+EXTENSION_TOKENS = 256
+"""How much more is reserved at a time for a stream that outgrows its reservation: an answer of a page in two steps."""
+
+
+class Meter:
+    """Of one request. limits: what it counts against. input_tokens, output_tokens: what is reserved for it."""
+
+    __slots__ = (
+        "_attempted",
+        "_began_at",
+        "_cost_nanousd",
+        "_held",
+        "_held_by_attempt",
+        "_input_tokens",
+        "_metering",
+        "_output_tokens",
+        "_price",
+        "_sent",
+        "_slot",
+        "_tags",
+        "ceiling",
+        "cost_nanousd",
+        "ctx",
+        "input_tokens",
+        "limits",
+        "output_tokens",
+        "raw",
+        "settled",
+    )
+
+    def __init__(
+        self, metering: Metering, ctx: RequestContext, limits: LimitSet, input_tokens: int, output_tokens: int, raw: int
+    ):
+        self._metering = metering
+        self.ctx = ctx
+        self.raw = raw  # input tokens as estimated before calibration
+        self.limits = limits
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.cost_nanousd = 0  # reserved
+        self.ceiling = output_tokens if len(limits) else 1 << 62  # output tokens up to which nothing need be added
+        self.settled = False
+        self._held: Reservation | None = None
+        self._held_by_attempt: Reservation | None = None
+        self._slot = -1
+        self._attempted = False
+        self._price: Price | None = None
+        self._began_at = 0.0
+        self._sent = False
+        self._input_tokens = self._output_tokens = self._cost_nanousd = 0  # used by the attempts that ended
+        self._tags: bytes | None = None
+
+    async def admit(self, cost_nanousd: int) -> None:
+        """Reserve. Raises LimitReached or StateUnavailable."""
+        self.cost_nanousd = cost_nanousd
+        limits = self.limits
+        if not len(limits):
+            return
+        amounts = (1, self.input_tokens, self.output_tokens, cost_nanousd)
+        held = limits.take(self._metering.time(), *amounts)
+        self._held = held if held is not None else await self._metering.take_slowly(limits, *amounts)
+
+    def adopt(self, price: Price, held: Reservation | None, slot: int, began_at: float) -> None:
+        """Go on with an attempt that the compiled path began."""
+        self._price, self._held, self._slot, self._began_at = price, held, slot, began_at
+        self._attempted = True
+
+    async def begin(self, target: Target, credential: str) -> None:
+        """An attempt is about to be sent.
+
+        Raises PriceUnknown, LimitReached and StateUnavailable, Overloaded when the ledger is full. Nothing is held
+        then.
+        """
+        metering, ctx = self._metering, self.ctx
+        price = metering.price(target, limited=metering.limits_money(self.limits))
+        cost = price.upper(self.input_tokens, self.output_tokens)
+        self._held_by_attempt = await metering.take_attempt(
+            ctx, target, credential, (1, self.input_tokens, self.output_tokens, cost)
+        )
+        try:
+            if metering.ledger is not None:
+                if self._tags is None:
+                    self._tags = tags_of(ctx.tags, ctx.body)
+                self._slot = metering.ledger.open(
+                    metering.label(ctx, target, credential, price),
+                    ctx.request_id,
+                    ctx.attempts,
+                    stream=ctx.stream,
+                    tags=self._tags,
+                    input_tokens=self.input_tokens,
+                    output_tokens=self.output_tokens,
+                    cost_nanousd=cost,
+                    unknown_price=price.flagged,
+                )
+        except GatewayError:
+            self._release_attempt()
+            raise
+        self._price = price
+        self._began_at = metering.time()
+        self._attempted = True
+
+    def failed(self, error: Exception) -> None:
+        """The attempt brought nothing for the client."""
+        if self._attempted:
+            self._end(error, None, happened(error))
+
+    async def extend(self, output_tokens: int) -> None:
+        """A stream has come to so many output tokens, beyond `ceiling`: reserve more.
+
+        Raises LimitReached or StateUnavailable where there is no more: the stream ends there.
+        """
+        more = output_tokens - self.ceiling + EXTENSION_TOKENS
+        price = self._price
+        cost = price.upper(0, more) if price is not None else 0
+        for held in (self._held, self._held_by_attempt):
+            if held is not None and not held.extend(self._metering.time(), more, cost):
+                await self._metering.extend_slowly(held, more, cost)
+        self.ceiling += more
+
+    def settle(self) -> int:
+        """The request ends, or its answer is about to. Returns its cost in nano-dollars; again and again the same."""
+        if self.settled:
+            return self._cost_nanousd
+        self.settled = True
+        ctx = self.ctx
+        if self._attempted:
+            error = ctx.error
+            sent = ctx.sent or not isinstance(error, GatewayError | ClientDisconnected | asyncio.CancelledError)
+            self._end(error, ctx.usage, sent or happened(error))
+        held = self._held
+        if held is not None:
+            if self._sent:
+                held.settle(self._input_tokens, self._output_tokens, self._cost_nanousd)
+            else:
+                held.release()
+        return self._cost_nanousd
+
+    def headers(self) -> Headers:
+        """What the answer tells of the request's limits, in the dialect of its endpoint."""
+        return self._metering.headers(self.limits, self.ctx.endpoint.dialect)
+
+    def _end(self, error: BaseException | None, usage: Usage | None, sent: bool) -> None:
+        """The attempt ended: its row, if the upstream was asked, and its own limits."""
+        self._attempted = False
+        slot, self._slot = self._slot, -1
+        ledger = self._metering.ledger
+        if not sent:
+            if slot >= 0 and ledger is not None:
+                ledger.abandon(slot)
+            self._release_attempt()
+            return
+        self._sent = True
+        used = usage or _NOTHING  # of a success that counts no tokens, a price per request remains
+        cost = self._price.cost(used) if self._price is not None and (usage is not None or error is None) else 0
+        self._input_tokens += used.input_tokens
+        self._output_tokens += used.output_tokens
+        self._cost_nanousd += cost
+        if slot >= 0 and ledger is not None:
+            self._write(slot, error, usage, cost)
+        held, self._held_by_attempt = self._held_by_attempt, None
+        if held is not None:
+            held.settle(used.input_tokens, used.output_tokens, cost)
+        if usage is not None and self._price is not None:
+            self._metering.learn(self, usage)
+
+    def _write(self, slot: int, error: BaseException | None, usage: Usage | None, cost_nanousd: int) -> None:
+        ctx, now = self.ctx, self._metering.time()
+        status = error.status if isinstance(error, UpstreamRejected) else ctx.status
+        first = ctx.first_byte_at or (now if error is None else 0.0)  # an answer in one piece is all there at once
+        ledger = self._metering.ledger
+        if ledger is not None:
+            ledger.append(
+                slot,
+                status,
+                usage,
+                cost_nanousd,
+                error_class(error),
+                (first - self._began_at) * 1000 if first else _NONE,
+                (now - self._began_at) * 1000,
+            )
+
+    def _release_attempt(self) -> None:
+        held, self._held_by_attempt = self._held_by_attempt, None
+        if held is not None:
+            held.release()
+
+
+def happened(error: BaseException | None) -> bool:
+    """Whether the upstream may have read the request of an attempt that ended so."""
+    if isinstance(error, UpstreamTimeout):
+        return error.phase != "connect"
+    if isinstance(error, UpstreamUnreachable):
+        return error.sent
+    return isinstance(error, UpstreamRejected | UpstreamProtocolError)
+
+
+def error_class(error: BaseException | None) -> str:
+    """The ledger's word for how an upstream request ended; "" for success."""
+    if error is None:
+        return ""
+    if isinstance(error, ClientDisconnected | asyncio.CancelledError):
+        return "client_disconnected"
+    if isinstance(error, UpstreamTimeout):
+        return f"timeout_{error.phase}"
+    if isinstance(error, UpstreamRejected):
+        return _REJECTIONS.get(error.status, "server_error" if error.status >= 500 else "invalid_request")
+    if isinstance(error, GatewayError):
+        return error.code or error.type
+    return "internal_error"
+
+
+_REJECTIONS = {
+    401: "authentication",
+    402: "insufficient_quota",
+    403: "permission",
+    404: "not_found",
+    408: "timeout_upstream",
+    413: "request_too_large",
+    429: "rate_limited",
+    529: "overloaded",
+}
+
+
+def unix_now() -> float:
+    """Seconds; prices change by the calendar."""
+    return time.time()

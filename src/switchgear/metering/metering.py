@@ -1,0 +1,170 @@
+"""What is the same for all requests of one worker under one configuration: limits, prices, the ledger, estimates."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from switchgear.errors import PriceUnknown
+from switchgear.hotpath._journal import label
+from switchgear.hotpath._leases import LimitSet
+from switchgear.hotpath._unary import Account
+from switchgear.metering.meter import Meter, unix_now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from switchgear.accounting.ledger import Ledger
+    from switchgear.accounting.price import Price
+    from switchgear.accounting.prices import Prices
+    from switchgear.hotpath._leases import Reservation
+    from switchgear.hotpath._unary import Unary
+    from switchgear.limits.estimates import Estimates
+    from switchgear.limits.limits import Limits
+    from switchgear.routing.router import Route
+    from switchgear.types import Dialect, Headers, Principal, RequestContext, Target, Usage
+
+_COST = 5  # of `hotpath._leases`
+MAX_LABELS = 8192
+ACCOUNT_S = 30.0
+"""How long the compiled path uses a price before it looks again: prices change by the calendar."""
+
+
+class Metering:
+    """provider_types: by provider name. ledger: None where it is turned off."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        prices: Prices,
+        ledger: Ledger | None,
+        estimates: Estimates,
+        provider_types: Mapping[str, str],
+    ):
+        self.time = loop.time
+        self.limits = limits
+        self.prices = prices
+        self.ledger = ledger
+        self.estimates = estimates
+        self.take_slowly = limits.take_slowly
+        self.extend_slowly = limits.extend_slowly
+        self._types = dict(provider_types)
+        self._unlimited = LimitSet(limits.leases.clock, ())
+        self._labels: dict[tuple[str, ...], bytes] = {}
+
+    async def admit(self, ctx: RequestContext, route: Route) -> None:
+        """Reserve what a request may use, and give it its meter.
+
+        Raises LimitReached, StateUnavailable, or PriceUnknown where a limit on money applies to a request none of
+        whose targets has a price.
+        """
+        principal = ctx.principal
+        if principal is None:
+            return
+        limits = self.limits.plan(principal, ctx.model)
+        raw, input_tokens, output_tokens = self.estimate(ctx)
+        meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens, raw)
+        cost = self.dearest(route, input_tokens, output_tokens) if self.limits_money(limits) and ctx.model else 0
+        await meter.admit(cost)
+
+    def estimate(self, ctx: RequestContext) -> tuple[int, int, int]:
+        """Input tokens before calibration, and input and output tokens to reserve."""
+        peeked = ctx.peeked
+        if peeked is None or not isinstance(ctx.body, bytes):
+            return 0, 0, 0
+        raw, upper = self.estimates.prompt(ctx.model, ctx.body)
+        return (
+            raw,
+            upper,
+            self.estimates.output(ctx.model, peeked.max_tokens, peeked.n) if ctx.endpoint.generates else 0,
+        )
+
+    def adopt(self, ctx: RequestContext, call: Unary) -> None:
+        """The meter of a request that the compiled path began; None where that has ended it."""
+        account = call.account
+        if account is None or call.settled:
+            return
+        limits = account.limits if account.limits is not None else self._unlimited
+        meter = ctx.meter = Meter(self, ctx, limits, call.input_tokens, call.output_tokens, call.raw)
+        meter.adopt(account.price, call.held, call.slot, ctx.started_at)
+
+    def account(
+        self, principal: Principal, endpoint: str, model: str, target: Target, credential: str
+    ) -> Account | None:
+        """What the compiled path needs for a key's requests to a target; None where it must not take them."""
+        if self.limits.of_attempts:
+            return None
+        limits = self.limits.plan(principal, model)
+        try:
+            price = self.price(target, limited=self.limits_money(limits))
+        except PriceUnknown:
+            return None
+        names = self._label(principal, endpoint, model, target, credential, price)
+        return Account(limits if len(limits) else None, price, names, self.time() + ACCOUNT_S)
+
+    def dearest(self, route: Route, input_tokens: int, output_tokens: int) -> int:
+        """The most that a request can cost at any target that has a price, nano-dollars. Raises PriceUnknown."""
+        worst, missing = -1, None
+        for target in route.targets:
+            try:
+                worst = max(worst, self.price(target, limited=True).upper(input_tokens, output_tokens))
+            except PriceUnknown as error:
+                missing = error
+        if worst < 0 and missing is not None:
+            raise missing
+        return max(worst, 0)
+
+    def price(self, target: Target, *, limited: bool) -> Price:
+        """The price of a target now. limited: money is. Raises PriceUnknown."""
+        return self.prices.require(
+            target.provider,
+            self._types[target.provider],
+            target.model,
+            unix_now(),
+            limited=limited and bool(target.model),
+        )
+
+    def limits_money(self, limits: LimitSet) -> bool:
+        """Whether a limit on cost is among them that can refuse."""
+        return any(bucket.resource == _COST and bucket.hard for bucket in limits.buckets)
+
+    async def take_attempt(
+        self, ctx: RequestContext, target: Target, credential: str, amounts: tuple[int, int, int, int]
+    ) -> Reservation | None:
+        """What an attempt counts against beside its request. Raises as `Limits.take_slowly`."""
+        if not self.limits.of_attempts or ctx.principal is None:
+            return None
+        limits = self.limits.plan_attempt(ctx.principal, ctx.model, target.provider, credential)
+        if not len(limits):
+            return None
+        held = limits.take(self.time(), *amounts)
+        return held if held is not None else await self.take_slowly(limits, *amounts)
+
+    def label(self, ctx: RequestContext, target: Target, credential: str, price: Price) -> bytes:
+        """The ten names of a ledger row, encoded once for all requests that share them."""
+        if ctx.principal is None:
+            raise ValueError("a request without a principal has no row")
+        return self._label(ctx.principal, ctx.endpoint.name, ctx.model, target, credential, price)
+
+    def _label(self, who: Principal, endpoint: str, model: str, target: Target, credential: str, price: Price) -> bytes:
+        names = (
+            *(endpoint, who.organization, who.project, who.user, who.name),
+            *(model, target.model, target.provider, credential, price.version),
+        )
+        found = self._labels.get(names)
+        if found is None:
+            while len(self._labels) >= MAX_LABELS:
+                self._labels.pop(next(iter(self._labels)))
+            found = self._labels[names] = label(*names)
+        return found
+
+    def headers(self, limits: LimitSet, dialect: Dialect) -> Headers:
+        """What an answer tells of its limits."""
+        return self.limits.headers(limits, dialect) if len(limits) else []
+
+    def learn(self, meter: Meter, usage: Usage) -> None:
+        """Hold an estimate against what the upstream counted."""
+        peeked = meter.ctx.peeked
+        if peeked is not None and meter.raw and not usage.estimated:
+            self.estimates.observe(meter.ctx.model, meter.raw, usage.input_tokens, usage.output_tokens, peeked.n)
