@@ -3,8 +3,8 @@
     python benchmarks/gate.py [--overhead results/overhead.json] [--micro results/micro.json]
 
 Exit status 0 when every budget that could be judged is kept; 1 when one is exceeded, was not measured, or was measured
-with failed requests. A budget is the server's it names, `switchgear`'s where it names none. A budget whose reference is not on this machine (nginx) is judged by its fallback, or said not to
-be judged.
+with failed requests. A budget is for the server it names, for `switchgear` where it names none. A budget whose
+reference is not on this machine (nginx) is judged by its fallback, or said not to be judged.
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ def _micro_figure(budget: dict[str, Any], one: dict[str, Any] | None) -> Judgeme
     limit = f"{budget['limit']:g}"
     value = None if one is None else one.get("extra_info", {}).get(budget["figure"])
     if one is None or value is None:
-        return Judgement(budget["name"], limit, "-", "not measured", f"no {budget['figure']} of a test {budget['test']}")
+        return Judgement(
+            budget["name"], limit, "-", "not measured", f"no {budget['figure']} of a test {budget['test']}"
+        )
     excess = value / budget["limit"]
     return Judgement(budget["name"], limit, f"{value:g}", "kept" if excess <= 1 else "over", one["name"], excess)
 

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from tests.support.databases import PostgresProcess
 
 from switchgear.accounting import journals
 from switchgear.accounting.drain import Drain
 from switchgear.config.schema_prices import Ledger as Settings
 from switchgear.hotpath._journal import SEGMENT_HEAD_BYTES, Journal, decode, label
 from switchgear.types import Usage
-from tests.support.databases import PostgresProcess
 
 LABEL = label("chat.completions", "acme", "search", "ada", "ci", "smart", "gpt-4.1", "openai", "main", "2026-01-01")
 USAGE = Usage(input_tokens=1200, cached_tokens=1024, output_tokens=350)

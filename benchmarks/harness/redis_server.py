@@ -49,9 +49,9 @@ class RedisServer:
 
     def info(self, section: str) -> str:
         """The answer to INFO. Raises `OSError`."""
-        with socket.create_connection(("127.0.0.1", self._port), TIMEOUT_S) as connection:
+        address = ("127.0.0.1", self._port)
+        with socket.create_connection(address, TIMEOUT_S) as connection, connection.makefile("rb") as reader:
             connection.sendall(f"INFO {section}\r\n".encode())
-            reader = connection.makefile("rb")
             length = int(reader.readline().removeprefix(b"$"))
             return reader.read(length).decode()
 

@@ -30,7 +30,10 @@ HOLD: tuple[Column, ...] = (
     ("KiB/stream", "per_stream_kib"),
 )
 GATEWAY = "switchgear"
-BESIDE = (("redis_cpu_us", "µs of Redis's own CPU per request"), ("state_calls_per_1000", "Redis calls per 1,000 requests"))
+BESIDE = (
+    ("redis_cpu_us", "µs of Redis's own CPU per request"),
+    ("state_calls_per_1000", "Redis calls per 1,000 requests"),
+)
 COLUMNS = {"unary": UNARY, "stream": STREAM, "hold": HOLD}
 
 
