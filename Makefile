@@ -44,6 +44,9 @@ bench: build $(VENV)/.develop ## benchmarks side by side with nginx, held agains
 loadtest: build $(VENV)/.develop ## Locust, headless: steady, burst, streaming, failover
 	for scenario in steady burst streaming failover; do $(BIN)/python loadtests/run.py $$scenario || exit 1; done
 
+soak: build $(VENV)/.develop ## ten minutes of load while workers, Redis and PostgreSQL fail; prints a verdict
+	$(BIN)/python loadtests/soak.py $(ARGS)
+
 fuzz: build $(VENV)/.develop ## the fuzzers of the compiled modules, a minute each
 	for target in sse peek http1 translate; do $(BIN)/python tests/fuzz/run.py $$target --seconds 60 || exit 1; done
 
@@ -54,4 +57,4 @@ lock: $(VENV)/.develop ## resolve the requirements again
 clean: ## remove what was built
 	rm -rf $(VENV) .venv-sdks build dist results src/switchgear/hotpath/*.so src/*.egg-info
 
-.PHONY: help build serve test lint bench loadtest fuzz lock clean
+.PHONY: help build serve test lint bench loadtest soak fuzz lock clean

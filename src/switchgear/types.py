@@ -170,6 +170,9 @@ class Meter(Protocol):
     async def begin(self, target: Target, credential: str) -> None:
         """An attempt is about to be sent. Raises what refuses it."""
 
+    def unsent(self) -> None:
+        """The attempt never reached the upstream, and is made again."""
+
     def failed(self, error: Exception) -> None:
         """The attempt brought nothing for the client."""
 

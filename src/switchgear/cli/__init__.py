@@ -13,9 +13,9 @@ COMMANDS = {
     "serve": "Serve the gateway.",
     "check": "Check a configuration file.",
     "prices": "Fetch public prices, and show what a model costs.",
-    "limits": "Show what is used of limits and budgets.",
     "simulate": "Serve a provider that answers without a model, for tests and demonstrations.",
     "usage": "Show the usage ledger, or sums over it.",
+    "limits": "Show what is used of limits and budgets.",
     "migrate": "Bring the database to this version's schema, or to another.",
     "version": "Show versions and the compiled modules.",
 }

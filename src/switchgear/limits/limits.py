@@ -9,7 +9,8 @@
     try: …
     finally: held.settle(input_tokens, output_tokens, cost)             # or held.release(), nothing was sent
 
-A request waits for the store at most `WAIT_S`, and where a bucket is empty while other workers hold of it, `PATIENCE_S`
+A request waits for the store at most `WAIT_S`; where the store is there and its counters are being rebuilt, at most
+`LONGEST_S` for a limit that fails closed; and where a bucket is empty while other workers hold of it, `PATIENCE_S`
 for what they give back. Where the store cannot be asked, each limit that lacks something does as it declares: open, the
 request passes and what it uses is counted here and told later; closed, it is refused with 503.
 """
@@ -185,7 +186,8 @@ class Limits:
             for bucket, _ in empty:
                 _held(bucket).dry_until = 0.0
         elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
-            if now - began >= WAIT_S:
+            # The store is there, and its counters are being rebuilt: whoever could not be let in waits for that.
+            if now - began >= (WAIT_S if all(_limit(bucket).fail_open for bucket, _ in short) else LONGEST_S):
                 return False
             await asyncio.sleep(RETRY_S)
         elif now - began >= LONGEST_S:

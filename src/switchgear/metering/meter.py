@@ -100,6 +100,7 @@ class Meter:
 
     def adopt(self, price: Price, held: Reservation | None, slot: int, began_at: float) -> None:
         """Go on with an attempt that the compiled path began."""
+        self.cost_nanousd = price.upper(self.input_tokens, self.output_tokens)
         self._price, self._held, self._slot, self._began_at = price, held, slot, began_at
         self._attempted = True
 
@@ -110,11 +111,11 @@ class Meter:
         then.
         """
         metering, ctx = self._metering, self.ctx
-        price = metering.price(target, limited=metering.limits_money(self.limits))
-        cost = price.upper(self.input_tokens, self.output_tokens)
-        self._held_by_attempt = await metering.take_attempt(
-            ctx, target, credential, (1, self.input_tokens, self.output_tokens, cost)
-        )
+        own = metering.limits_of_attempt(ctx, target, credential)
+        price = metering.price(target, limited=metering.limits_money(self.limits) or metering.limits_money(own))
+        cost = price.upper(self.input_tokens, self.output_tokens, metering.images(ctx))
+        await self._reserve(self._cost_nanousd + cost)
+        self._held_by_attempt = await metering.take_attempt(own, (1, self.input_tokens, self.output_tokens, cost))
         try:
             if metering.ledger is not None:
                 if self._tags is None:
@@ -136,6 +137,20 @@ class Meter:
         self._price = price
         self._began_at = metering.time()
         self._attempted = True
+
+    async def _reserve(self, cost_nanousd: int) -> None:
+        """What the compiled path reserved for its target may be too little for a dearer one, or for another attempt."""
+        more, held = cost_nanousd - self.cost_nanousd, self._held
+        if held is None or more <= 0:
+            return
+        if not held.extend(self._metering.time(), 0, more):
+            await self._metering.extend_slowly(held, 0, more)
+        self.cost_nanousd = cost_nanousd
+
+    def unsent(self) -> None:
+        """The attempt never reached the upstream, and is made again."""
+        if self._attempted:
+            self._end(None, None, sent=False)
 
     def failed(self, error: Exception) -> None:
         """The attempt brought nothing for the client."""
@@ -163,11 +178,13 @@ class Meter:
         ctx = self.ctx
         if self._attempted:
             error = ctx.error
-            sent = ctx.sent or not isinstance(error, GatewayError | ClientDisconnected | asyncio.CancelledError)
-            self._end(error, ctx.usage, sent or happened(error))
+            unforeseen = error is not None and not isinstance(
+                error, GatewayError | ClientDisconnected | asyncio.CancelledError
+            )
+            self._end(error, ctx.usage, ctx.sent or unforeseen or happened(error))
         held = self._held
         if held is not None:
-            if self._sent:
+            if self._sent or ctx.error is None:  # what was answered here is a request too
                 held.settle(self._input_tokens, self._output_tokens, self._cost_nanousd)
             else:
                 held.release()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _COST = 5  # of `hotpath._leases`
 MAX_LABELS = 8192
+FORM_TOKENS, FORM_BYTES = 1024, 1024
+"""What is reserved for a form with images or sound: an image of usual size, and a token for so many bytes besides;
+compressed speech has a token for more of them."""
 ACCOUNT_S = 30.0
 """How long the compiled path uses a price before it looks again: prices change by the calendar."""
 
@@ -65,14 +68,19 @@ class Metering:
         limits = self.limits.plan(principal, ctx.model)
         raw, input_tokens, output_tokens = self.estimate(ctx)
         meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens, raw)
-        cost = self.dearest(route, input_tokens, output_tokens) if self.limits_money(limits) and ctx.model else 0
+        images = self.images(ctx)
+        cost = (
+            self.dearest(route, input_tokens, output_tokens, images) if self.limits_money(limits) and ctx.model else 0
+        )
         await meter.admit(cost)
 
     def estimate(self, ctx: RequestContext) -> tuple[int, int, int]:
         """Input tokens before calibration, and input and output tokens to reserve."""
         peeked = ctx.peeked
-        if peeked is None or not isinstance(ctx.body, bytes):
+        if not isinstance(ctx.body, bytes):
             return 0, 0, 0
+        if peeked is None:
+            return (0, FORM_TOKENS + len(ctx.body) // FORM_BYTES, 0) if ctx.model and ctx.body else (0, 0, 0)
         raw, upper = self.estimates.prompt(ctx.model, ctx.body)
         return (
             raw,
@@ -103,12 +111,18 @@ class Metering:
         names = self._label(principal, endpoint, model, target, credential, price)
         return Account(limits if len(limits) else None, price, names, self.time() + ACCOUNT_S)
 
-    def dearest(self, route: Route, input_tokens: int, output_tokens: int) -> int:
+    def images(self, ctx: RequestContext) -> int:
+        """How many images the answer may hold; they may have a price each."""
+        if not ctx.endpoint.name.startswith("images."):
+            return 0
+        return max(1, ctx.peeked.n) if ctx.peeked is not None else 1
+
+    def dearest(self, route: Route, input_tokens: int, output_tokens: int, images: int = 0) -> int:
         """The most that a request can cost at any target that has a price, nano-dollars. Raises PriceUnknown."""
         worst, missing = -1, None
         for target in route.targets:
             try:
-                worst = max(worst, self.price(target, limited=True).upper(input_tokens, output_tokens))
+                worst = max(worst, self.price(target, limited=True).upper(input_tokens, output_tokens, images))
             except PriceUnknown as error:
                 missing = error
         if worst < 0 and missing is not None:
@@ -129,13 +143,14 @@ class Metering:
         """Whether a limit on cost is among them that can refuse."""
         return any(bucket.resource == _COST and bucket.hard for bucket in limits.buckets)
 
-    async def take_attempt(
-        self, ctx: RequestContext, target: Target, credential: str, amounts: tuple[int, int, int, int]
-    ) -> Reservation | None:
-        """What an attempt counts against beside its request. Raises as `Limits.take_slowly`."""
+    def limits_of_attempt(self, ctx: RequestContext, target: Target, credential: str) -> LimitSet:
+        """What an attempt counts against beside its request."""
         if not self.limits.of_attempts or ctx.principal is None:
-            return None
-        limits = self.limits.plan_attempt(ctx.principal, ctx.model, target.provider, credential)
+            return self._unlimited
+        return self.limits.plan_attempt(ctx.principal, ctx.model, target.provider, credential)
+
+    async def take_attempt(self, limits: LimitSet, amounts: tuple[int, int, int, int]) -> Reservation | None:
+        """Reserve for an attempt. Raises as `Limits.take_slowly`."""
         if not len(limits):
             return None
         held = limits.take(self.time(), *amounts)

@@ -82,6 +82,9 @@ class Failover:
         target = ctx.target = call.target
         if call.stale:  # the kept connection was already gone: nothing was answered, nobody is to blame
             route.report(index, Outcome.CANCELLED, self.loop.time())
+            if ctx.meter is not None:
+                ctx.meter.unsent()
+            ctx.sent = False
             return await self.send(ctx, route)
         ctx.attempts, ctx.sent = 1, True
         ctx.credential_name = call.credential.name
