@@ -23,7 +23,7 @@ from switchgear.accounting.drain import Drain
 from switchgear.accounting.ledger import Ledger
 from switchgear.config.values import Duration, Size
 from switchgear.db.migrate import migrate
-from switchgear.db.usage import Moved, UsageStore
+from switchgear.db.usage import Moved, open_store
 from switchgear.errors import Overloaded
 from switchgear.hotpath._journal import Journal, label
 from tests.accounting.ledgers import BASE_US, environment, left_behind, numbers, query, settings, write
@@ -97,7 +97,7 @@ async def test_a_batch_is_stored_once(database_url: str, root: Path) -> None:
     await migrate(database_url)
     journal = journals.create(root, settings(root))
     write(journal, 0, 10)
-    store = UsageStore(database_url)
+    store = open_store(database_url)
     at = await store.position(journal.id.hex())
     cursor = Cursor(journal, at.journal, at.segment, at.offset)
     batch = await cursor.read(5)
@@ -121,7 +121,7 @@ async def test_a_drain_that_lags_behind_finds_its_place(database_url: str, root:
     write(journal, 0, 10)
     await drain.round()
     write(journal, 10, 10)
-    other = UsageStore(database_url)
+    other = open_store(database_url)
     at = await other.position(journal.id.hex())
     batch = await Cursor(journal, at.journal, at.segment, at.offset).read(100)
     assert batch is not None
