@@ -202,7 +202,7 @@ cdef class Bucket:
         self.touched = False
 
 
-@cython.freelist(256)
+# No freelist: what comes out of one counts as finalized, and its `__del__` would not be called.
 cdef class Reservation:
     def __cinit__(self):
         self.cells = NULL

@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "Serve the gateway.",
     "check": "Check a configuration file.",
     "prices": "Fetch public prices, and show what a model costs.",
+    "limits": "Show what is used of limits and budgets.",
     "simulate": "Serve a provider that answers without a model, for tests and demonstrations.",
     "usage": "Show the usage ledger, or sums over it.",
     "migrate": "Bring the database to this version's schema, or to another.",

@@ -7,7 +7,7 @@ Invariant
     spent + Σ held ≤ capacity whenever something of a hard limit is granted; so what all workers admit in a window is at
     most the capacity, however many they are.
 Why it holds
-    1. A grant is at most capacity − spent − Σ held, computed and entered in one script.
+    1. A grant is at most capacity - spent - Σ held, computed and entered in one script.
     2. A worker admits only out of what it holds (`hotpath._leases`), and what it spends leaves what it holds.
     3. A worker tells how things are (all it ever spent, what it holds), never what changed. A question or an answer
        that is lost or told twice therefore changes nothing: until a worker tells that it holds less, or spent it, the
@@ -73,8 +73,8 @@ class Leases:
     """This worker's buckets, and the talk with the store about them.
 
     directory: where the file lies that lets another worker adopt what this one held; None keeps it in memory.
-    seed: None when nobody knows what was spent before. on_told: called with (limit, answer) of each answer. on_exchange: with
-    whether the store answered.
+    seed: None when nobody knows what was spent before. on_told: called with (limit, answer) of each answer.
+    on_exchange: called with whether the store answered.
     """
 
     def __init__(
@@ -488,10 +488,11 @@ class Leases:
         if giving:
             bucket.withdraw(giving)
         unsure = held.status in (Status.SETTLING, Status.UNSEEDED)  # until the store has counted what was before
-        owes = (unsure or bucket.spent != held.acked) and now - held.told_at >= REPORT_S
+        differs = bucket.spent != held.acked or bucket.reserved != held.reserved
+        owes = (unsure or differs) and now - held.told_at >= REPORT_S
         if (giving or asking or owes) and not held.asking:
             self._due[bucket] = None
-        quiet = not (unsure or bucket.available or bucket.spent != held.acked or bucket in self._due)
+        quiet = not (unsure or differs or bucket.available or bucket in self._due)
         if quiet and held.idle(now):
             self._watched.pop(bucket, None)
 

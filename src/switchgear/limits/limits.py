@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from switchgear.errors import StateUnavailable
 from switchgear.hotpath._leases import Bucket, LimitSet, Reservation
+from switchgear.limits import headers as told
 from switchgear.limits import refusals
 from switchgear.limits.declared import Declared
 from switchgear.limits.events import Counters, Events, OnPassed
@@ -72,6 +73,8 @@ class Limits:
         self._loop = loop
         self._sets: dict[tuple[str, ...], LimitSet] = {}
         self._limits: dict[str, Limit] = {}
+        self.leases: Leases
+        self.events: Events
         if previous is not None:
             self.leases, self.events = previous.leases, previous.events
             self._redeclare(previous)
@@ -157,7 +160,7 @@ class Limits:
 
     def headers(self, limits: LimitSet, dialect: Dialect) -> Headers:
         """What a successful answer tells of its tightest limits."""
-        return refusals.headers(limits.buckets, dialect, self.leases.now_s())
+        return told.headers(limits, dialect, self.leases.now_s())
 
     def snapshot(self) -> AsyncIterator[dict[str, Any]]:
         """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""

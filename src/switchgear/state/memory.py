@@ -141,7 +141,7 @@ class MemoryStore:
             record = bucket.workers[worker] = _Record(0, ask.acked, 0, 0)
             bucket.told += ask.acked - ask.base
         elif ask.seq <= record.seq:
-            return Told(Status.STALE, 0, bucket.spent, bucket.held, bucket.reserved)
+            return Told(Status.STALE)
         self._hear(bucket, record, ask, now_ms)
         status = self._status(bucket, ask, over, settle_ms, now_ms)
         granted = 0

@@ -129,7 +129,7 @@ local function exchange(key, at)
     bucket.c = bucket.c + acked - base
     forget_workers(key)
   elseif seq <= last_seq then
-    return {STALE, 0, bucket.s, bucket.h, bucket.r, 0, 0, 0, 0, 0}
+    return {STALE, 0, 0, 0, 0, 0, 0, 0, 0, 0}
   end
 
   if kind == SLIDING and window > 0 then  -- 0: from who adopts a lease and knows no more of the limit
