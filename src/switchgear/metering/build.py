@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
+from switchgear.accounting.spent import spent
+from switchgear.db.revision import ensure_head
 from switchgear.limits.estimates import Estimates
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
@@ -77,11 +79,8 @@ def seed_of(config: Config) -> Seed:
 
     async def seed(limit: Limit, since_s: int) -> int:
         nonlocal migrated
-        from switchgear.accounting.spent import spent  # with SQLAlchemy, which is slow to import
-        from switchgear.db.migrate import migrate
-
         if not migrated:
-            await migrate(url)
+            await ensure_head(url)
             migrated = True
         names = {field: value for field in _FIELDS if (value := getattr(limit.scope, field))}
         found = await spent(url, root, names, since_s * 1_000_000 if since_s else None)
