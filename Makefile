@@ -52,8 +52,9 @@ fuzz: build $(VENV)/.develop ## the fuzzers of the compiled modules, a minute ea
 
 lock: $(VENV)/.develop ## resolve the requirements again
 	for set in runtime develop; do $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/$$set.in -o requirements/$$set.lock || exit 1; done
+	for set in tests/sdk/requirements/*.in; do $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $$set -o $${set%.in}.txt || exit 1; done
 
 clean: ## remove what was built
-	rm -rf $(VENV) build dist results src/switchgear/hotpath/*.so src/*.egg-info
+	rm -rf $(VENV) .venv-sdks build dist results src/switchgear/hotpath/*.so src/*.egg-info
 
 .PHONY: help build serve test lint bench loadtest soak fuzz lock clean

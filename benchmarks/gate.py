@@ -3,8 +3,8 @@
     python benchmarks/gate.py [--overhead results/overhead.json] [--micro results/micro.json]
 
 Exit status 0 when every budget that could be judged is kept; 1 when one is exceeded, was not measured, or was measured
-with failed requests. A budget whose reference is not on this machine (nginx) is judged by its fallback, or said not to
-be judged.
+with failed requests. A budget is for the server it names, for `switchgear` where it names none. A budget whose
+reference is not on this machine (nginx) is judged by its fallback, or said not to be judged.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def _median(figures: dict[str, Any] | None, name: str) -> float | None:
 
 def _ratio(budget: dict[str, Any], servers: dict[str, Any], reference: str, ratio: float) -> Judgement | None:
     """None when the reference was not measured."""
-    ours, theirs = (_median(servers.get(name), budget["figure"]) for name in (GATEWAY, reference))
+    server = budget.get("server", GATEWAY)
+    ours, theirs = (_median(servers.get(name), budget["figure"]) for name in (server, reference))
     if theirs is None:
         return None
     limit = f"{ratio:g} x {reference}"
@@ -75,9 +76,10 @@ def judge_overhead(budget: dict[str, Any], results: dict[str, Any]) -> Judgement
     """One [[overhead]] entry."""
     servers = results.get("scenarios", {}).get(budget["scenario"])
     limit = f"{budget['limit']:g}" if "limit" in budget else f"{budget['ratio']:g} x {budget['reference']}"
-    if not servers or GATEWAY not in servers:
-        return Judgement(budget["name"], limit, "-", "not measured", f"scenario {budget['scenario']}")
-    ours = servers[GATEWAY]
+    server = budget.get("server", GATEWAY)
+    if not servers or server not in servers:
+        return Judgement(budget["name"], limit, "-", "not measured", f"{server} in scenario {budget['scenario']}")
+    ours = servers[server]
     if "limit" in budget:
         value = _median(ours, budget["figure"])
         if value is None:
@@ -90,8 +92,11 @@ def judge_overhead(budget: dict[str, Any], results: dict[str, Any]) -> Judgement
         if found is None and fallback:
             found = _ratio(budget, servers, fallback["reference"], fallback["ratio"])
         judged = found or Judgement(budget["name"], limit, "-", "not judged", f"{budget['reference']} was not measured")
-    if ours["errors"]:
-        judged.verdict, judged.detail = "errors", f"{ours['errors']} failed requests"
+    if budget.get("reference", "").startswith(GATEWAY) and judged.verdict == "not judged":
+        judged.verdict = "not measured"  # a reference of our own is on every machine
+    errors = ours["errors"] + servers.get(budget.get("reference"), {}).get("errors", 0)
+    if errors:
+        judged.verdict, judged.detail = "errors", f"{errors} failed requests"
     elif ours["notes"]:
         judged.detail = "; ".join([judged.detail, *ours["notes"]]).lstrip("; ")
     return judged
@@ -102,25 +107,49 @@ def _slowest(benchmarks: Iterable[dict[str, Any]], pattern: str) -> dict[str, An
     return max(found, key=lambda one: float(one["stats"]["median"]), default=None)
 
 
+RATES = {"limit_bytes_per_s": ("bytes", 1e9, "{:.2f} GB/s"), "limit_rows_per_s": ("rows", 1, "{:,.0f} rows/s")}
+"""By a budget's key: what a round moves (in extra_info), the unit shown, and how."""
+
+
 def judge_micro(budget: dict[str, Any], benchmarks: list[dict[str, Any]], factors: dict[str, float]) -> Judgement:
     """One [[micro]] entry."""
-    factor = factors[budget["loop"]]
     one = _slowest(benchmarks, budget["test"])
-    if "limit_us" in budget:
-        limit = budget["limit_us"] * factor
-        limit_text = f"{limit:.2f} µs"
+    if "figure" in budget:
+        return _micro_figure(budget, one)
+    factor = factors[budget["loop"]]
+    for key, (moved, unit, shown) in RATES.items():
+        if key in budget:
+            limit = budget[key] / factor
+            if one is None:
+                break
+            rate = one["extra_info"][moved] / float(one["stats"]["median"])
+            return _micro(budget, one, factor, (shown.format(limit / unit), shown.format(rate / unit)), limit / rate)
     else:
-        limit = budget["limit_bytes_per_s"] / factor
-        limit_text = f"{limit / 1e9:.2f} GB/s"
-    if one is None:
-        return Judgement(budget["name"], limit_text, "-", "not measured", f"no test {budget['test']}")
-    seconds, detail = float(one["stats"]["median"]), f"{one['name']}, machine x {factor:.2f}"
-    if "limit_us" in budget:
-        verdict: Verdict = "kept" if seconds * 1e6 <= limit else "over"
-        return Judgement(budget["name"], limit_text, f"{seconds * 1e6:.2f} µs", verdict, detail, seconds * 1e6 / limit)
-    rate = one["extra_info"]["bytes"] / seconds
-    verdict = "kept" if rate >= limit else "over"
-    return Judgement(budget["name"], limit_text, f"{rate / 1e9:.2f} GB/s", verdict, detail, limit / rate)
+        limit = budget["limit_us"] * factor
+        if one is not None:
+            us = float(one["stats"]["median"]) * 1e6 / one.get("extra_info", {}).get("operations", 1)
+            return _micro(budget, one, factor, (f"{limit:.2f} µs", f"{us:.2f} µs"), us / limit)
+    return Judgement(budget["name"], f"{limit:g}", "-", "not measured", f"no test {budget['test']}")
+
+
+def _micro(
+    budget: dict[str, Any], one: dict[str, Any], factor: float, texts: tuple[str, str], excess: float
+) -> Judgement:
+    """texts: limit and measured. excess: more than 1 is over."""
+    detail = f"{one['name']}, machine x {factor:.2f}"
+    return Judgement(budget["name"], *texts, "kept" if excess <= 1 else "over", detail, excess)
+
+
+def _micro_figure(budget: dict[str, Any], one: dict[str, Any] | None) -> Judgement:
+    """A figure in extra_info that is no time, and the same on every machine."""
+    limit = f"{budget['limit']:g}"
+    value = None if one is None else one.get("extra_info", {}).get(budget["figure"])
+    if one is None or value is None:
+        return Judgement(
+            budget["name"], limit, "-", "not measured", f"no {budget['figure']} of a test {budget['test']}"
+        )
+    excess = value / budget["limit"]
+    return Judgement(budget["name"], limit, f"{value:g}", "kept" if excess <= 1 else "over", one["name"], excess)
 
 
 def judge(budgets: dict[str, Any], overhead: dict[str, Any], micro: dict[str, Any]) -> Iterator[Judgement]:

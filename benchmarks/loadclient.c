@@ -248,6 +248,7 @@ static void on_complete(struct connection *c)
     bool stream = option.mode != UNARY;
     c->used = true;
     c->state = IDLE;
+    result.completed++;
     if (run.measuring && c->response.status < STATUS_MAX)
         result.statuses[c->response.status]++;
     if (c->response.status != option.expect_status)

@@ -34,6 +34,7 @@ static const char *const failure_names[FAIL_KINDS] = {
 };
 
 static struct {
+    uint64_t completed; /* answers read whole, those of the warm-up and after the window too */
     uint64_t requests, events, streams, done, body_bytes, reconnects, retries, backlog_max;
     uint64_t window_ns, open; /* open: streams that had not ended */
     struct rusage usage_begin, usage_end;
@@ -91,8 +92,8 @@ static uint64_t report(void)
         result.failures[FAIL_TIMEOUT] += result.open;
     printf("{\n  \"mode\": \"%s\",\n  \"url\": \"%s\",\n  \"connections\": %d,\n  \"rate\": %.3f,\n", modes[option.mode],
            option.url, option.connections, option.rate);
-    printf("  \"window_s\": %.6f,\n  \"requests\": %llu,\n  \"requests_per_s\": %.2f,\n", window,
-           (unsigned long long)result.requests, (double)result.requests / window);
+    printf("  \"window_s\": %.6f,\n  \"completed\": %llu,\n  \"requests\": %llu,\n  \"requests_per_s\": %.2f,\n", window,
+           (unsigned long long)result.completed, (unsigned long long)result.requests, (double)result.requests / window);
     printf("  \"body_bytes\": %llu,\n  \"reconnects\": %llu,\n  \"stale_retries\": %llu,\n  \"backlog_max\": %llu,\n",
            (unsigned long long)result.body_bytes, (unsigned long long)result.reconnects,
            (unsigned long long)result.retries, (unsigned long long)result.backlog_max);

@@ -25,13 +25,14 @@ import click
 from rich.console import Console
 
 from harness import machine, report
+from harness.gateways import Gateway, Metered, MeteredRedis, Translated
 from harness.loadclient import LoadClient, LoadFailed
 from harness.measure import Plan, ProbeFailed, entries, hold, hold_summary, run_rounds, summary
 from harness.processes import StartFailed
 from harness.scenarios import SCENARIOS, Scenario
-from harness.servers import Bare, Context, Direct, Gateway, Nginx, Peer, PeerOptions, Server, Upstream
+from harness.servers import Bare, Context, Direct, Nginx, Peer, PeerOptions, Server, Upstream
 
-QUICK = ("unary_1", "unary_32", "stream_512", "memory")
+QUICK = ("unary_1", "unary_32", "paced_1000", "stream_512", "memory")
 
 
 def default_servers(peers: Sequence[PeerOptions], without: Sequence[str]) -> list[Server]:
@@ -39,7 +40,8 @@ def default_servers(peers: Sequence[PeerOptions], without: Sequence[str]) -> lis
     servers: list[Server] = [Direct()]
     if Nginx.binary():
         servers.append(Nginx())
-    servers += [Bare(), Gateway(), *(Peer(options) for options in peers)]
+    servers += [Bare(), Gateway(), Translated(), Metered(), MeteredRedis()]
+    servers += [Peer(options) for options in peers]
     return [server for server in servers if server.name not in without]
 
 
@@ -61,7 +63,7 @@ class Run:
                 folder = Path(tempfile.mkdtemp(prefix=f"{server.name}-", dir=self.folder))
                 stack.callback(server.stop)
                 origins = self.chat.origin, self.simulator.origin
-                server.start(Context(*origins, folder, self.plan.server_core, many_models))
+                server.start(Context(*origins, folder, self.plan.server_core, many_models, self.plan.load_core))
             time.sleep(0.5)  # what servers do in the background after they have come up is not to be measured
             yield servers
 
@@ -109,9 +111,10 @@ def run_all(run: Run, wanted: Sequence[Scenario], servers: Sequence[Server]) -> 
     for many_models in (False, True):
         group = [one for one in wanted if one.mode != "hold" and (one.models > 1) == many_models]
         if group:
-            with run.started(servers, many_models):
+            needed = [server for server in servers if any(server.serves(scenario) for scenario in group)]
+            with run.started(needed, many_models):
                 for scenario in group:
-                    run.measure(scenario, servers)
+                    run.measure(scenario, needed)
     for scenario in wanted:
         if scenario.mode == "hold":
             run.weigh(scenario, servers)
@@ -123,7 +126,7 @@ def run_all(run: Run, wanted: Sequence[Scenario], servers: Sequence[Server]) -> 
 @click.option("--seconds", type=click.FloatRange(0.2, 600), help="Measured time of a run. Default 4; 2 with --quick.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="Runs of each server.")
 @click.option("--peer", "peers", multiple=True, metavar="NAME=URL[,…]", help=PeerOptions.__doc__)
-@click.option("--without", default="", help="Servers to leave out, comma-separated: nginx, granian, switchgear.")
+@click.option("--without", default="", help="Servers to leave out, comma-separated, by their names in the tables.")
 @click.option("--server-core", type=int, help="Core of the servers under test. Default: the first.")
 @click.option("--load-core", type=int, help="Core of load generator and simulator. Default: the second.")
 @click.option(

@@ -1,4 +1,4 @@
-/* upstream: a chat completions server with canned answers, on one thread and one epoll.
+/* upstream: a server of chat completions and of Anthropic's messages with canned answers, on one thread and one epoll.
  *
  * The simulator in Python answers some 40,000 requests a second on a core of its own; with the load generator on the
  * same core that is less than what nginx passes on, and a reference that waits for its upstream looks dearer than it
@@ -8,6 +8,7 @@
  *
  *   upstream [PORT]        prints its origin, http://127.0.0.1:PORT
  *
+ * POST /v1/messages is answered as Anthropic does (upstream_anthropic.h), every other path as chat completions are.
  * It understands Content-Length bodies, "stream": true, "include_usage": true, and of the simulator's grammar in the
  * model's name first, gap (both in ms) and tokens. The model's name comes back in the answer. A client that does not
  * read is dropped: back-pressure is not what is measured here.
@@ -30,16 +31,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "upstream_anthropic.h"
+
 #define MILLISECOND 1000000ull
 #define BUFFER_START 4096
 #define BUFFER_MAX (64u << 20)
 #define MODEL_MAX 128
+#define MESSAGES "POST /v1/messages "
 
 struct connection {
     int fd;
     char *buffer;
     size_t size, room;
-    bool streaming, usage;
+    bool streaming, usage, messages; /* messages: Anthropic's format */
     char model[MODEL_MAX];
     uint64_t origin, first, gap; /* ns */
     uint32_t tokens, sent;       /* events to come and gone: role, tokens, finish */
@@ -141,11 +145,10 @@ static bool put(struct connection *c, const char *data, size_t size)
     return false;
 }
 
-static bool answer_whole(struct connection *c)
+static size_t chat_whole(char *out, size_t room, const char *model)
 {
-    char body[1024], answer[1400];
-    int size = snprintf(
-        body, sizeof body,
+    return (size_t)snprintf(
+        out, room,
         "{\"id\":\"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT\",\"object\":\"chat.completion\",\"created\":1755000000,"
         "\"model\":\"%s\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"A circuit breaker stops "
         "calls to a service that keeps failing, so that callers fail fast and the service can recover; while it is open, "
@@ -153,9 +156,15 @@ static bool answer_whole(struct connection *c)
         "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":38,\"completion_tokens\":34,\"total_tokens\":72,"
         "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}},"
         "\"service_tier\":\"default\",\"system_fingerprint\":\"fp_51b9c32e14\"}",
-        c->model);
+        model);
+}
+
+static bool answer_whole(struct connection *c)
+{
+    char body[1024], answer[1400];
+    size_t size = (c->messages ? anthropic_whole : chat_whole)(body, sizeof body, c->model);
     int whole = snprintf(answer, sizeof answer,
-                         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s", size, body);
+                         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %zu\r\n\r\n%s", size, body);
     return put(c, answer, (size_t)whole);
 }
 
@@ -171,33 +180,54 @@ static size_t event_chunk(const struct connection *c, char *out, size_t room, co
     return (size_t)snprintf(out, room, "%x\r\n%s\r\n", size, event);
 }
 
-static bool send_last(struct connection *c)
+static size_t chat_last(const struct connection *c, char *out, size_t room)
 {
-    static const char end[] = "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
-    char out[2400], usage[128];
-    size_t size = event_chunk(c, out, sizeof out, "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}",
+    char usage[128];
+    size_t size = event_chunk(c, out, room, "{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\"stop\"}",
                               c->usage ? ",\"usage\":null" : "");
     if (c->usage) {
         snprintf(usage, sizeof usage, ",\"usage\":{\"prompt_tokens\":38,\"completion_tokens\":%u,\"total_tokens\":%u}",
                  c->tokens, c->tokens + 38);
-        size += event_chunk(c, out + size, sizeof out - size, "", usage);
+        size += event_chunk(c, out + size, room - size, "", usage);
     }
+    return size + (size_t)snprintf(out + size, room - size, "e\r\ndata: [DONE]\n\n\r\n");
+}
+
+static bool send_last(struct connection *c)
+{
+    static const char end[] = "0\r\n\r\n";
+    char out[2400];
+    size_t size = c->messages ? anthropic_last(out, sizeof out - sizeof end, c->tokens)
+                              : chat_last(c, out, sizeof out - sizeof end);
     memcpy(out + size, end, sizeof end);
     c->streaming = false;
     return put(c, out, size + sizeof end - 1);
 }
 
+static size_t chat_event(const struct connection *c, char *out, size_t room, const char *text)
+{
+    char choice[160];
+    snprintf(choice, sizeof choice, "{\"index\":0,\"delta\":{%s\"content\":\"%s\"},\"logprobs\":null,\"finish_reason\":null}",
+             c->sent ? "" : "\"role\":\"assistant\",", text);
+    return event_chunk(c, out, room, choice, c->usage ? ",\"usage\":null" : "");
+}
+
 /* The event that is due, and the time of the next. False when the connection was dropped. */
 static bool send_event(struct connection *c)
 {
-    char out[900], choice[160];
+    char out[2000];
+    const char *text = c->sent ? words[c->sent % 8] : "";
+    size_t size;
     if (c->sent > c->tokens) {
         heap_remove(c);
         return send_last(c);
     }
-    snprintf(choice, sizeof choice, "{\"index\":0,\"delta\":{%s\"content\":\"%s\"},\"logprobs\":null,\"finish_reason\":null}",
-             c->sent ? "" : "\"role\":\"assistant\",", c->sent ? words[c->sent % 8] : "");
-    size_t size = event_chunk(c, out, sizeof out, choice, c->usage ? ",\"usage\":null" : "");
+    if (!c->messages)
+        size = chat_event(c, out, sizeof out, text);
+    else if (c->sent == 0)
+        size = anthropic_first(out, sizeof out, c->model);
+    else
+        size = anthropic_delta(out, sizeof out, text);
     if (!put(c, out, size))
         return false;
     c->sent++;
@@ -270,6 +300,7 @@ static bool answer_buffered(struct connection *c)
             return true;
         char kept = c->buffer[whole];
         c->buffer[whole] = 0;
+        c->messages = strncmp(c->buffer, MESSAGES, sizeof MESSAGES - 1) == 0;
         if (!answer(c, c->buffer + head))
             return false;
         c->buffer[whole] = kept;

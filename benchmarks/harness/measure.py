@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -102,13 +103,30 @@ def run_rounds(
     """Fills the entries' samples. Raises `LoadFailed`."""
     warmup, seconds = _window(scenario, plan)
     options = ["--schedule", scenario.timing.schedule] if scenario.timing else []
+    if scenario.rate:
+        options += ["--rate", str(scenario.rate)]
     for number in range(plan.rounds):
         for entry in found:
             tell(f"{scenario.name}: round {number + 1} of {plan.rounds}, {entry.server.name}")
-            url, pids = entry.server.url(scenario), entry.server.pids()
-            entry.samples.append(
-                client.run(scenario.mode, url, entry.requests, scenario.connections, seconds, warmup, pids, options)
-            )
+            entry.samples.append(_sample(scenario, entry, client, (warmup, seconds), options))
+            time.sleep(entry.server.rest_s)
+
+
+def _sample(
+    scenario: Scenario, entry: Entry, client: LoadClient, window: tuple[float, float], options: Sequence[str]
+) -> Sample:
+    """One run. What works beside the server is taken out of `watched` into `beside`, by name."""
+    (warmup, seconds), server = window, entry.server
+    url, pids, beside, calls = server.url(scenario), server.pids(), server.beside(), server.state_calls()
+    sample = client.run(
+        scenario.mode, url, entry.requests, scenario.connections, seconds, warmup, [*pids, *beside.values()], options
+    )
+    now = server.state_calls()
+    sample["state_calls"] = now - calls if now is not None and calls is not None else None
+    watched = {one["pid"]: one for one in sample["watched"]}
+    sample["beside"] = {name: watched.pop(pid) for name, pid in beside.items()}
+    sample["watched"] = list(watched.values())
+    return sample
 
 
 def hold(scenario: Scenario, entry: Entry, client: LoadClient, seconds: float) -> Sample:
@@ -154,13 +172,15 @@ def _notes(scenario: Scenario, entry: Entry, plan: Plan) -> list[str]:
         window, used = sample["window_s"], cpu_s(sample)
         if sample["errors"]:
             notes.add(f"errors: {sample['errors']}")
-        if any(one["lost"] for one in sample["watched"]):
+        if any(one["lost"] for one in (*sample["watched"], *sample["beside"].values())):
             notes.add("a process of the server ended while it was measured: CPU is incomplete")
         busy = [core / window for core in sample["cores_busy_s"]]
         if measured and plan.load_core is not None and busy[plan.load_core] > FULL and used / window < FULL:
             notes.add("the load generator's core was full: rate and latency are its own, CPU per answer stands")
         if measured and plan.server_core is not None and busy[plan.server_core] - used / window > DISTURBED:
             notes.add("other work ran on the server's core")
+        if scenario.rate and sample["requests_per_s"] < scenario.rate * LATE:
+            notes.add(f"not all that was due was answered: {sample['requests_per_s']:.0f}/s of {scenario.rate}/s")
         if scenario.mode == "stream" and scenario.timing:
             due = scenario.connections * scenario.timing.events / scenario.timing.length_s
             if sample["events_per_s"] < due * LATE:
@@ -172,6 +192,7 @@ def summary(scenario: Scenario, entry: Entry, base: Entry | None, plan: Plan) ->
     """The figures of one server in one scenario, times in µs."""
     samples, count = entry.samples, "requests" if scenario.mode == "unary" else "events"
     found: dict[str, Any] = {
+        "about": entry.server.about,
         f"{count}_per_s": _figure([sample[f"{count}_per_s"] for sample in samples], 0),
         "errors": sum(sum(sample["errors"].values()) for sample in samples),
         "notes": _notes(scenario, entry, plan),
@@ -186,12 +207,29 @@ def summary(scenario: Scenario, entry: Entry, base: Entry | None, plan: Plan) ->
     if entry.server.measured and all(sample["watched"] and sample[count] for sample in samples):
         found["cpu_us"] = _figure([cpu_s(sample) / sample[count] * 1e6 for sample in samples])
         found["rss_mb"] = round(sum(one["rss_max_bytes"] for one in samples[-1]["watched"]) / 2**20, 1)
+    found |= _beside(entry, count)
     for short, name in HISTOGRAMS[scenario.mode].items():
         for quantile in ("p50", "p99"):
             values = [value for sample in samples if (value := _quantile(sample, name, quantile)) is not None]
             found[f"{short}_{quantile}_us"] = _figure(values, 1)
             if base is not None and base is not entry:
                 found[f"added_{short}_{quantile}_us"] = _figure(_differences(entry, base, name, quantile), 1)
+    return found
+
+
+def _beside(entry: Entry, count: str) -> dict[str, Any]:
+    """What the shared state cost: its CPU per answer of the window, its calls per 1,000 answers of the whole run."""
+    found: dict[str, Any] = {}
+    for name in entry.server.beside():
+        used = [sample["beside"][name]["cpu_s"] / sample[count] * 1e6 for sample in entry.samples if sample[count]]
+        found[f"{name}_cpu_us"] = _figure(used)
+    calls = [
+        sample["state_calls"] / sample["completed"] * 1000
+        for sample in entry.samples
+        if sample["state_calls"] is not None and sample["completed"]
+    ]
+    if calls:
+        found["state_calls_per_1000"] = _figure(calls)
     return found
 
 

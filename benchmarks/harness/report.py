@@ -29,6 +29,11 @@ HOLD: tuple[Column, ...] = (
     ("held total MB", "held_total_mb"),
     ("KiB/stream", "per_stream_kib"),
 )
+GATEWAY = "switchgear"
+BESIDE = (
+    ("redis_cpu_us", "µs of Redis's own CPU per request"),
+    ("state_calls_per_1000", "Redis calls per 1,000 requests"),
+)
 COLUMNS = {"unary": UNARY, "stream": STREAM, "hold": HOLD}
 
 
@@ -45,11 +50,12 @@ def _ratio(figures: dict[str, Any], reference: dict[str, Any] | None) -> str:
 
 
 def table(scenario: Scenario, servers: dict[str, Any]) -> Table:
-    """One scenario, a row for each server: CPU, its spread over the rounds, and CPU as a multiple of nginx's."""
+    """One scenario, a row for each server: CPU, its spread over the rounds, and CPU as a multiple of nginx's and of the
+    plain gateway's."""
     built = Table(title=f"{scenario.name}: {scenario.about}", title_justify="left")
     built.add_column("server")
     if scenario.mode != "hold":
-        for heading in (f"CPU µs/{scenario.per}", "±", "x nginx"):
+        for heading in (f"CPU µs/{scenario.per}", "±", "x nginx", "x switchgear"):
             built.add_column(heading, justify="right")
     for heading, _ in COLUMNS[scenario.mode]:
         built.add_column(heading, justify="right")
@@ -60,7 +66,8 @@ def table(scenario: Scenario, servers: dict[str, Any]) -> Table:
         row = [name]
         if scenario.mode != "hold":
             cpu = figures.get("cpu_us")
-            row += [_text(cpu), f"{cpu['spread']:.0%}" if cpu else "-", _ratio(figures, servers.get("nginx"))]
+            row += [_text(cpu), f"{cpu['spread']:.0%}" if cpu else "-"]
+            row += [_ratio(figures, servers.get(reference)) for reference in ("nginx", GATEWAY)]
         row += [_text(figures.get(key)) for _, key in COLUMNS[scenario.mode]]
         if scenario.mode != "hold":
             row.append(str(figures.get("rss_mb", "-")))
@@ -71,7 +78,7 @@ def table(scenario: Scenario, servers: dict[str, Any]) -> Table:
 def console() -> Console:
     """For tables: as wide as the terminal; wide enough for all columns in a log file."""
     wide = Console()
-    return wide if wide.is_terminal else Console(width=max(wide.width, 160))
+    return wide if wide.is_terminal else Console(width=max(wide.width, 180))
 
 
 def show(results: dict[str, Any], out: Console) -> None:
@@ -88,5 +95,16 @@ def show(results: dict[str, Any], out: Console) -> None:
             continue
         out.print(table(scenario, servers))
         for name, figures in servers.items():
+            for key, meaning in BESIDE:
+                if key in figures:
+                    out.print(f"  {name}: {_text(figures[key])} {meaning}", highlight=False)
             for note in figures["notes"]:
                 out.print(f"  {name}: {note}", highlight=False)
+    for name, about in legend(results).items():
+        out.print(f"{name}: {about}", highlight=False)
+
+
+def legend(results: dict[str, Any]) -> dict[str, str]:
+    """What the rows are, by name: above all that the row `switchgear` has the ledger off."""
+    servers = [item for scenario in results["scenarios"].values() for item in scenario.items()]
+    return {name: figures["about"] for name, figures in servers if figures.get("about")}

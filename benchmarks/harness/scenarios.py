@@ -48,7 +48,10 @@ UNARY_MODEL = "sim-unary"
 
 @dataclass(frozen=True)
 class Scenario:
-    """mode: loadclient's. kind: which request. models: how many names the requests go through in turn."""
+    """mode: loadclient's. kind: which request. models: how many names the requests go through in turn.
+
+    rate: requests per second, whatever the server does; 0 is a closed loop.
+    """
 
     name: str
     about: str
@@ -57,6 +60,7 @@ class Scenario:
     kind: str = "chat"
     models: int = 1
     timing: Timing | None = None
+    rate: int = 0
 
     @property
     def path(self) -> str:
@@ -82,6 +86,7 @@ SCENARIOS = (
     Scenario("unary_1", "chat, 1 connection", "unary", 1),
     Scenario("unary_32", "chat, 32 connections", "unary", 32),
     Scenario("unary_256", "chat, 256 connections", "unary", 256),
+    Scenario("paced_1000", "chat, 1,000 requests/s of one key", "unary", 32, rate=1000),
     Scenario("prompt_64k", "chat with a 64 KiB prompt, 32 connections", "unary", 32, kind="prompt"),
     Scenario("embeddings_256", "embeddings, batches of 256, 32 connections", "unary", 32, kind="embeddings"),
     Scenario("models_1000", "chat over 1,000 models, 32 connections", "unary", 32, models=MANY_MODELS),

@@ -2,13 +2,12 @@
 
 `Direct` is the upstream itself, the base line for latency. `Nginx` is the reference that the budgets are ratios of:
 a proxy that does nothing but pass on, tuned as its manual says for this. `Bare` is granian with an application that
-only answers, the floor under the gateway. `Gateway` is Switchgear with keys and failover configured. A `Peer` comes
-from the command line.
+only answers, the floor under the gateway. A `Peer` comes from the command line. Switchgear itself is in
+`gateways`.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -21,9 +20,8 @@ from urllib.parse import urlsplit
 
 from harness.loadclient import build
 from harness.processes import Process, free_port, tree
-from harness.scenarios import REPLY_TOKENS, SCENARIOS, Scenario
+from harness.scenarios import REPLY_TOKENS, Scenario
 
-KEY = "sk-bench-0123456789abcdefghijklmnopqrstuvwxyz"
 NGINX_CONFIG = """\
 daemon off;
 user {user};
@@ -67,7 +65,8 @@ http {{
 class Context:
     """What servers need to start: the origins of the upstreams, a folder of their own, and their core.
 
-    chat: answers chat; the canned upstream or the simulator. simulator: answers the rest.
+    chat: answers chat; the canned upstream or the simulator. simulator: answers the rest. load_core: for what a server
+    needs beside itself and what is counted apart.
     """
 
     chat: str
@@ -75,17 +74,24 @@ class Context:
     folder: Path
     core: int | None
     many_models: bool = False
+    load_core: int | None = None
 
     def origin(self, scenario: Scenario) -> str:
         return self.simulator if scenario.simulated else self.chat
 
 
 class Server(ABC):
-    """One entry in the comparison. `measured` is false for the base line, whose CPU is the simulator's."""
+    """One entry in the comparison. `measured` is false for the base line, whose CPU is the simulator's.
+
+    about: for the tables' legend. rest_s: how long what it does after the last answer may take: so long nothing else is
+    measured.
+    """
 
     name = ""
+    about = ""
     key: str | None = None
     measured = True
+    rest_s = 0.0
 
     def __init__(self) -> None:
         self.process: Process | None = None
@@ -99,7 +105,16 @@ class Server(ABC):
         """The origin to send to."""
 
     def serves(self, scenario: Scenario) -> bool:
-        return True
+        """Whether it takes part. What is asked for at a fixed rate is about the gateway's own doings."""
+        return not scenario.rate
+
+    def beside(self) -> dict[str, int]:
+        """Processes that work for it and whose CPU is told apart from its own: name to pid."""
+        return {}
+
+    def state_calls(self) -> int | None:
+        """Calls that its shared state has had so far; None where it has none."""
+        return None
 
     def model(self, scenario: Scenario, number: int) -> str:
         """The name a client asks this server for."""
@@ -139,6 +154,7 @@ class Upstream:
 
 class Direct(Server):
     name = "direct"
+    about = "the upstream, asked without anything in between"
     measured = False
 
     def start(self, context: Context) -> None:
@@ -147,11 +163,15 @@ class Direct(Server):
     def url(self, scenario: Scenario) -> str:
         return self._context.origin(scenario)
 
+    def serves(self, scenario: Scenario) -> bool:
+        return True
+
 
 class Nginx(Server):
     """proxy_buffering as it is by default for answers in one piece, off for streams."""
 
     name = "nginx"
+    about = "passes on: no keys, no ledger, nothing rewritten"
 
     @staticmethod
     def binary() -> str | None:
@@ -183,6 +203,7 @@ class Nginx(Server):
 
 class Bare(Server):
     name = "granian"
+    about = "the gateway's web server with a static answer"
 
     def start(self, context: Context) -> None:
         self._port = free_port()
@@ -197,66 +218,7 @@ class Bare(Server):
         return f"http://127.0.0.1:{self._port}"
 
     def serves(self, scenario: Scenario) -> bool:
-        return scenario.mode == "unary" and scenario.kind != "embeddings"
-
-
-class Gateway(Server):
-    """Keys on; each model has two targets in two tiers at two providers, so that failover is armed.
-
-    A client's model name differs from the target's, so that each answer and each event is rewritten, as it is for
-    anybody who uses aliases.
-    """
-
-    name = "switchgear"
-    key = KEY
-
-    def start(self, context: Context) -> None:
-        self._port = free_port()
-        path = context.folder / "gateway.yaml"
-        path.write_text(json.dumps(self._config(context), indent=1))  # JSON is YAML
-        command = [sys.executable, "-m", "switchgear", "serve", "--config", str(path)]
-        self.process = Process(self.name, command, context.folder / "gateway.log", context.core)
-        self.process.wait_for_port(self._port)
-
-    def _config(self, context: Context) -> dict[str, object]:
-        origins = {"chat": context.chat, "sim": context.simulator}
-        providers = {
-            f"{upstream}-{place}": {
-                "type": "openai",
-                "base_url": f"{origin}/v1",
-                "credentials": [{"value": f"sk-{upstream}-{place}", "name": place}],
-                "pool": {"max_connections": 4096},
-            }
-            for upstream, origin in origins.items()
-            for place in ("one", "two")
-        }
-
-        def model(scenario: Scenario) -> dict[str, object]:
-            upstream = "sim" if scenario.simulated else "chat"
-            targets = [
-                {"provider": f"{upstream}-{place}", "model": scenario.upstream_model, "tier": tier}
-                for tier, place in enumerate(("one", "two"))
-            ]
-            return {"targets": targets, "retries": {"attempts": 3, "budget": "20s"}}
-
-        wanted = [scenario for scenario in SCENARIOS if scenario.models == 1 or context.many_models]
-        models = {self.model(one, number): model(one) for one in wanted for number in range(one.models)}
-        return {
-            "server": {"host": "127.0.0.1", "port": self._port, "workers": 1},
-            "database": {"url": f"sqlite:///{context.folder}/switchgear.db"},
-            "providers": providers,
-            "models": models,
-            "keys": [{"name": "bench", "value": KEY, "models": ["bench-*"]}],
-            "logging": {"level": "warning", "access": 0},
-        }
-
-    def url(self, scenario: Scenario) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def model(self, scenario: Scenario, number: int) -> str:
-        if scenario.models > 1:
-            return f"bench-{number:04d}"
-        return f"bench-{scenario.kind if scenario.mode == 'unary' else scenario.mode}"
+        return super().serves(scenario) and scenario.mode == "unary" and scenario.kind != "embeddings"
 
 
 @dataclass
@@ -321,7 +283,7 @@ class Peer(Server):
         return self._url
 
     def serves(self, scenario: Scenario) -> bool:
-        return not self.options.only or scenario.name in self.options.only
+        return scenario.name in self.options.only if self.options.only else super().serves(scenario)
 
     def model(self, scenario: Scenario, number: int) -> str:
         return self.options.model.replace("{model}", scenario.upstream_model)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Headers = list[tuple[bytes, bytes]]
 Dialect = Literal["openai", "anthropic", "gemini"]
 StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
-ClientWire = Literal["", "chat", "responses", "anthropic", "gemini"]
+ClientWire = Literal["", "chat", "completions", "responses", "anthropic", "gemini"]
 Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
 ServiceTier = Literal["", "batch", "priority", "flex", "fast"]

@@ -13,7 +13,7 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 from genai_prices.types import Usage as TheirUsage
 
-from switchgear.accounting import catalogue as module
+from switchgear.accounting import bundle
 from switchgear.accounting.catalogue import Catalogue, bundled, read
 from switchgear.accounting.prices import VENDORS
 from switchgear.types import ServiceTier, Usage
@@ -88,7 +88,7 @@ def test_the_models_of_every_vendor_with_public_prices_are_there(catalogue: Cata
 
 
 def test_both_forms_are_the_same(catalogue: Catalogue) -> None:
-    again = read(json.dumps([module._plain(provider) for provider in providers], default=float).encode())
+    again = read(json.dumps([bundle.plain(provider) for provider in providers], default=float).encode())
     assert len(again) == len(catalogue)
     for provider in providers:
         for model in provider.models[:3]:

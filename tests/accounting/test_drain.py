@@ -23,7 +23,7 @@ from switchgear.accounting.drain import Drain
 from switchgear.accounting.ledger import Ledger
 from switchgear.config.values import Duration, Size
 from switchgear.db.migrate import migrate
-from switchgear.db.usage import Moved, UsageStore
+from switchgear.db.usage import Batch, Moved, open_store
 from switchgear.errors import Overloaded
 from switchgear.hotpath._journal import Journal, label
 from tests.accounting.ledgers import BASE_US, environment, left_behind, numbers, query, settings, write
@@ -97,7 +97,7 @@ async def test_a_batch_is_stored_once(database_url: str, root: Path) -> None:
     await migrate(database_url)
     journal = journals.create(root, settings(root))
     write(journal, 0, 10)
-    store = UsageStore(database_url)
+    store = open_store(database_url)
     at = await store.position(journal.id.hex())
     cursor = Cursor(journal, at.journal, at.segment, at.offset)
     batch = await cursor.read(5)
@@ -121,7 +121,7 @@ async def test_a_drain_that_lags_behind_finds_its_place(database_url: str, root:
     write(journal, 0, 10)
     await drain.round()
     write(journal, 10, 10)
-    other = UsageStore(database_url)
+    other = open_store(database_url)
     at = await other.position(journal.id.hex())
     batch = await Cursor(journal, at.journal, at.segment, at.offset).read(100)
     assert batch is not None
@@ -129,6 +129,63 @@ async def test_a_drain_that_lags_behind_finds_its_place(database_url: str, root:
     await other.close()
     await everything(drain)
     assert await numbers(database_url) == list(range(20))
+
+
+async def test_batches_of_one_transaction_share_their_sums(
+    database_url: str, root: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switchgear.accounting.drain.BATCH_ROWS", 7)
+    journal = journals.create(root, settings(root))
+    for n in range(5):
+        write(journal, n * 20, 20, key=f"key-{n % 2}", time_us=BASE_US)
+    assert await everything(make(database_url, journal)) == 100
+    assert await numbers(database_url) == list(range(100))
+    statement = 'SELECT "key", requests, output_tokens FROM usage_hourly ORDER BY "key"'
+    assert await query(database_url, statement) == [("key-0", 60, 1200), ("key-1", 40, 800)]
+    positions = 'SELECT segment, "offset", "rows" FROM journals'
+    assert await query(database_url, positions) == [(*journal.position, 100)]
+
+
+async def test_a_new_month_in_the_middle_of_a_transaction(
+    database_url: str, root: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL its partition is made between two transactions."""
+    monkeypatch.setattr("switchgear.accounting.drain.BATCH_ROWS", 7)
+    journal = journals.create(root, settings(root))
+    write(journal, 0, 30, time_us=BASE_US - 1)
+    write(journal, 30, 30, time_us=BASE_US)
+    assert await everything(make(database_url, journal)) == 60
+    assert await numbers(database_url) == list(range(60))
+    statement = "SELECT start_s, requests FROM usage_daily ORDER BY start_s"
+    start = BASE_US // 1_000_000
+    assert await query(database_url, statement) == [(start - 86400, 30), (start, 30)]
+    assert await query(database_url, 'SELECT "rows" FROM journals') == [(60,)]
+
+
+async def test_a_transaction_that_fails_half_way_leaves_nothing(database_url: str, root: Path) -> None:
+    await migrate(database_url)
+    journal = journals.create(root, settings(root))
+    write(journal, 0, 20, time_us=BASE_US)
+    store = open_store(database_url)
+    at = await store.position(journal.id.hex())
+    cursor = Cursor(journal, at.journal, at.segment, at.offset)
+    batch = await cursor.read(5)
+    assert batch is not None
+    given = [await cursor.read_on(batch, 5)]
+
+    async def more() -> Batch | None:
+        if given:
+            return given.pop()
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        await store.add(batch, more)
+    again = await store.position(journal.id.hex())
+    assert (again.segment, again.offset) == (0, 0)
+    assert await numbers(database_url) == []
+    assert await query(database_url, "SELECT count(*) FROM usage_hourly") == [(0,)]
+    await store.close()
+    journal.close()
 
 
 async def test_orphans_are_adopted_with_their_open_requests(database_url: str, root: Path, make: Make) -> None:
@@ -239,6 +296,7 @@ async def test_other_journals_count_against_the_quota(database_url: str, root: P
 
 
 async def test_the_oldest_rows_go_when_the_disk_may_hold_no_more(database_url: str, root: Path) -> None:
+    await migrate(database_url)  # not within the time that `stop` gives
     ledger = Ledger(settings(root, max_bytes=Size(64 << 10), when_full="drop_oldest"), database_url)
     write(ledger.journal, 0, 1000)
     dropped = ledger.journal.dropped

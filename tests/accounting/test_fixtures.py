@@ -39,7 +39,8 @@ def told(case: dict[str, Any]) -> Usage | None:
         return _gemini_usage(json.dumps(case["answer"]["usageMetadata"]).encode())
     found = peek_reply(body)
     token = body[found.usage_start : found.usage_end]
-    return read_counts(token) if case["format"] == "anthropic" else read_usage(token, body)
+    tier = body[found.tier_start : found.tier_end] if found.tier_start >= 0 else b""
+    return read_counts(token) if case["format"] == "anthropic" else read_usage(token, tier)
 
 
 def test_there_are_enough_of_them() -> None:

@@ -78,7 +78,26 @@ value = "0123456789abcdef"
 providers: {openai: {credentials: ["${KEY}", {value: def, name: second}]}}
 models: {smart: {targets: [{provider: openai, model: gpt-4.1}], timeouts: {connect: 2s}}}
 """
-    assert load(toml, environment={"KEY": "abc"}) == loads(yaml + KEYS, environment={"KEY": "abc"})
+    same = tmp_path / "switchgear.yaml"  # relative files are those beside the configuration
+    same.write_text(yaml + KEYS)
+    assert load(toml, environment={"KEY": "abc"}) == load(same, environment={"KEY": "abc"})
+
+
+def test_relative_files_lie_beside_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL + "ledger: {path: rows}\ndatabase: {url: 'sqlite:///a/b.db'}\n")
+    config = load(path)
+    assert (config.ledger.path, config.database.url) == (f"{tmp_path}/rows", f"sqlite:///{tmp_path}/a/b.db")
+    path.write_text(MINIMAL + "ledger: {path: /var/rows}\ndatabase: {url: 'sqlite:////var/b.db'}\n")
+    config = load(path)
+    assert (config.ledger.path, config.database.url) == ("/var/rows", "sqlite:////var/b.db")
+
+
+def test_a_reload_finds_the_simulator_that_serve_started(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(MINIMAL.replace("credentials: [abc]", 'base_url: "simulator:"'))
+    config = load(path, environment={"SWITCHGEAR_SIMULATOR_URL": "http://127.0.0.1:1/v1"})
+    assert config.providers["openai"].base_url == "http://127.0.0.1:1/v1"
 
 
 def test_a_plain_string_stands_for_a_credential_and_a_mode() -> None:
@@ -233,4 +252,6 @@ def test_deep_nesting_is_refused() -> None:
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.encode())
-    assert load(path) == loads(MINIMAL)
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(MINIMAL)
+    assert load(path) == load(plain)

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, inspect, text
 
 from switchgear.db import management
 from switchgear.db.engine import open_engine
-from switchgear.db.migrate import HEAD, alembic_config, current, migrate
+from switchgear.db.migrate import alembic_config, current, migrate
+from switchgear.db.revision import HEAD
 from switchgear.db.tables import metadata
 from switchgear.errors import DatabaseError
 

@@ -70,6 +70,27 @@ def test_stored_responses_are_refused_where_nobody_keeps_them(pairs: Pairs) -> N
     assert pairs.upstreams["responses"].requests[0].json["previous_response_id"] == "resp_1"
 
 
+def test_threads_are_refused_where_nobody_keeps_them(pairs: Pairs) -> None:
+    """One that is created is left out; one that continues lacks its messages, and the SDK looks for this code."""
+    created = call(pairs.origin, "anthropic", "chat-text", thread={"type": "create"})
+    assert (created.status_code, created.headers["x-switchgear-dropped"]) == (200, "thread")
+    continued = {"type": "continue", "previous_message_id": "msg_1"}
+    refused = call(pairs.origin, "anthropic", "chat-text", thread=continued)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (404, "not_found_error")
+    assert refused.json()["error"]["details"] == {"error_code": "thread_not_found"}
+    assert len(pairs.upstreams["chat"].requests) == 1
+    assert call(pairs.origin, "anthropic", "anthropic-text", thread=continued).status_code == 200
+    assert pairs.upstreams["anthropic"].requests[0].json["thread"] == continued
+
+
+def test_ollama_is_offered_only_the_tool_that_is_asked_for(pairs: Pairs) -> None:
+    choice = {"type": "function", "function": {"name": "now"}}
+    answer = call(pairs.origin, "chat", "ollama-tools", tool_choice=choice)
+    assert answer.headers["x-switchgear-dropped"] == "tool_choice"
+    (asked,) = pairs.upstreams["ollama"].requests
+    assert [tool["function"]["name"] for tool in asked.json["tools"]] == ["now"]
+
+
 def test_anthropics_own_bytes_pass(pairs: Pairs) -> None:
     path, headers, body = question("anthropic", "anthropic-text", made_up={"kept": 1})
     headers |= {"anthropic-beta": "one,two", "anthropic-version": "2026-10-21"}
@@ -143,7 +164,7 @@ def test_lists_of_models(pairs: Pairs) -> None:
 
 def test_what_a_provider_does_not_have_is_said(pairs: Pairs) -> None:
     answer = httpx.post(
-        f"{pairs.origin}/v1/completions", headers=BEARER, json={"model": "anthropic-text", "prompt": "hi"}
+        f"{pairs.origin}/v1/moderations", headers=BEARER, json={"model": "anthropic-text", "input": "hi"}
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "unsupported_endpoint")
 

@@ -28,7 +28,9 @@ class AgainstReference(RuleBasedStateMachine):
         self.clock, self.other_clock = Clock(), reference.Clock()
         self.clock.until = self.other_clock.until = 8.0
         slots = Slots(4)
-        self.buckets = tuple(Bucket(self.clock, slots, None, f"b{n}", *row[:2], 0, row[2]) for n, row in enumerate(rows))
+        self.buckets = tuple(
+            Bucket(self.clock, slots, None, f"b{n}", *row[:2], 0, row[2]) for n, row in enumerate(rows)
+        )
         self.others = tuple(reference.Bucket(self.other_clock, *row) for row in rows)
         self.set = LimitSet(self.clock, self.buckets)
         self.pairs: list[tuple[Reservation, reference.Reservation]] = []

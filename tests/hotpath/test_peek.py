@@ -13,7 +13,7 @@ from switchgear.hotpath._peek import PeekError, peek_reply, peek_request, prepar
 from tests.reference import peek as reference
 
 REQUEST = [name for name in dir(_peek.Request) if not name.startswith("_")]
-REPLY = [f"{name}_{side}" for name in ("model", "usage", "error", "choices") for side in ("start", "end")]
+REPLY = [f"{name}_{side}" for name in ("model", "usage", "error", "choices", "tier") for side in ("start", "end")]
 
 
 def compared(body: bytes, max_depth: int = 512) -> Any:
@@ -306,6 +306,20 @@ def test_a_reply() -> None:
     compared(body)
     for body in (b'{"model":3,"usage":null,"error":"x","choices":null}', b"{}", b"[]", b'{"usage":1,"usage":null}'):
         compared(body)
+
+
+def test_the_service_tier_of_a_reply() -> None:
+    body = b'{"metadata":{"service_tier":"flex"},"service_tier":"default","usage":{}}'
+    found = peek_reply(body)
+    assert body[found.tier_start : found.tier_end] == b'"default"'
+    compared(body)
+    for other in (
+        b'{"service_tier":null}',
+        b'{"service_tier":1}',
+        b'{"s\\u0065rvice_tier":"x"}',
+        b'{"service_tiers":"x"}',
+    ):
+        compared(other)
 
 
 def test_splice() -> None:

@@ -55,7 +55,7 @@ class World:
     """
 
     def __init__(self, seed: int, *, lost: float = 0.0, slow: float = 0.0, delay_s: float = 0.01):
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 - a run is to be repeated
         self.loop = VirtualLoop()
         self.lost, self.slow, self.delay_s = lost, slow, delay_s
         self.reachable = True
@@ -71,6 +71,7 @@ class World:
         now_ms, self.store._now_ms = self.store._now_ms, int  # type: ignore[assignment]  # a clock has no copy
         copied = copy.deepcopy(self.store)
         copied._now_ms = self.store._now_ms = now_ms
+        copied._run = f"{self.random.random()}"  # another server process
         return copied
 
     def one_way_s(self) -> float:

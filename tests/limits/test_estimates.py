@@ -10,7 +10,7 @@ BODY = b'{"messages":[{"role":"user","content":"' + b"hello there, my old friend
 
 
 def test_upper_estimates_are_seldom_exceeded_and_near() -> None:
-    random, estimates = Random(1), Estimates()
+    random, estimates = Random(1), Estimates()  # noqa: S311 - the same each time
     over = 0
     for turn in range(2000):
         raw, upper = estimates.prompt("openai/gpt-4.1-2025-04-14", BODY)

@@ -4,6 +4,7 @@ capacity, and reaches it where there is demand."""
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -135,9 +136,9 @@ def test_what_a_crashed_worker_had_not_spent_is_given_back_exactly(tmp_path: Pat
         await asyncio.sleep(1.5)
         _, levels = await world.store.levels(asks_of(second))
         assert [(level.spent, level.held) for level in levels] == [(800, 0), (20, 0)]
-        assert [path.name for path in tmp_path.glob("*.leases")] == [f"worker-{second.limits.leases.worker}.leases"]
+        assert os.listdir(tmp_path) == [f"worker-{second.limits.leases.worker}.leases"]
         await stop([second])
-        assert not list(tmp_path.iterdir())
+        assert os.listdir(tmp_path) == []
 
     world.loop.run_until_complete(run())
     world.loop.close()

@@ -87,12 +87,19 @@ def test_level_holds_for_both_and_follows_a_reload(sink: Sink) -> None:
     ]
 
 
-def test_libraries_that_log_requests_are_quiet_and_granian_is_not(sink: Sink) -> None:
+def test_libraries_that_log_requests_and_their_own_steps_are_quiet(sink: Sink) -> None:
     logs.configure(Logging(level="debug"))
     logging.getLogger("httpx").info("HTTP Request: GET https://host/?key=abc")
     logging.getLogger("httpcore.http11").debug("receive_response_headers")
+    logging.getLogger("_granian.asgi.io").info("Client disconnected")
     logging.getLogger("_granian").info("Starting granian")
-    assert [(line["logger"], line["event"]) for line in sink.lines()] == [("_granian", "Starting granian")]
+    logging.getLogger("alembic.runtime.plugins").info("setup plugin")
+    logging.getLogger("_granian").error("Worker failed")
+    logging.getLogger("alembic.runtime.migration").warning("odd")
+    assert [(line["logger"], line["event"]) for line in sink.lines()] == [
+        ("_granian", "Worker failed"),
+        ("alembic.runtime.migration", "odd"),
+    ]
 
 
 @pytest.mark.parametrize("logger", ["structlog", "stdlib"])
@@ -309,9 +316,9 @@ def test_granian_takes_the_configuration() -> None:
         "from granian.log import LogLevels, configure_logging, logger\n"
         "from switchgear.config.schema import Logging\n"
         "from switchgear.observability import logs\n"
-        "configure_logging(LogLevels.info, logs.stdlib_config(Logging()), True)\n"
-        "logger.info('Starting granian')\n"
+        "configure_logging(LogLevels.warning, logs.stdlib_config(Logging()), True)\n"
+        "logger.info('Starting granian'); logger.warning('Killing worker')\n"
     )
     assert (done.returncode, done.stdout) == (0, b"")
     found = orjson.loads(done.stderr)
-    assert (found["logger"], found["level"], found["event"]) == ("_granian", "info", "Starting granian")
+    assert (found["logger"], found["level"], found["event"]) == ("_granian", "warning", "Killing worker")

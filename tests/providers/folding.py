@@ -326,7 +326,11 @@ def fold_gemini(body: bytes, *, array: bool = False) -> Fold:
             choice = answer["choices"].setdefault(candidate.get("index", 0), _choice())
             assert choice["finish"] is None
             for part in candidate["content"]["parts"]:
-                if "thoughtSignature" in part:
+                # what Google documents for a call that its model did not make is no signature
+                if (
+                    part.get("thoughtSignature", "skip_thought_signature_validator")
+                    != "skip_thought_signature_validator"
+                ):
                     choice["signatures"].append(
                         ("call" if "functionCall" in part else "part", part["thoughtSignature"], None)
                     )

@@ -17,8 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from wire_codecs import DIALECTS, FORMATS
 
+from switchgear.providers.dialects import completions
 from switchgear.providers.model_traits import target_model
 
+# /v1/completions is translated for providers without a surface of OpenAI's.
+OLD = {"completions": completions}
 HERE = Path(__file__).parent / "golden"
 MODELS = {
     "openai_chat": "gpt-4.1",
@@ -46,11 +49,12 @@ def path_of(client: str, upstream: str, case: str, kind: str) -> Path:
 
 def translate(client: str, upstream: str, request: Any, response: Any) -> tuple[Any, Any]:
     """(what goes upstream, what the client gets), without what is random or the time."""
-    conversation = DIALECTS[client].decode_request(json.dumps(request).encode(), "smart" if client == "gemini" else "")
+    dialect = (DIALECTS | OLD)[client]
+    conversation = dialect.decode_request(json.dumps(request).encode(), "smart" if client == "gemini" else "")
     encoded = FORMATS[upstream].encode_request(conversation, target_model(MODELS[upstream]))
     sent = {"path": encoded.path, "dropped": encoded.dropped, "body": json.loads(encoded.body)}
     answer = FORMATS[upstream].decode_response(json.dumps(response).encode(), encoded.context)
-    got = json.loads(DIALECTS[client].encode_response(answer, conversation, "smart"))
+    got = json.loads(dialect.encode_response(answer, conversation, "smart"))
     return steady(sent), steady(got)
 
 

@@ -57,6 +57,7 @@ def test_openai_in_front_of_ollama() -> None:
     reply = decode_reply(b'{"model":"nomic","embeddings":[[0.5]],"prompt_eval_count":3}', "ollama", 1)
     body = json.loads(encode_openai_response(reply, request))
     assert (body["data"][0]["embedding"], body["usage"]["prompt_tokens"]) == ([0.5], 3)
+    assert body["id"].startswith("embd-")  # Mistral's SDK takes no answer without
 
 
 def test_gemini_in_front_of_openai() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from golden import cases, path_of, translate
+from golden import OLD, cases, path_of, translate
 from wire_codecs import DIALECTS, FORMATS
 
 
@@ -23,3 +23,6 @@ def test_every_pair_has_its_cases() -> None:
     for client in DIALECTS:
         for upstream in FORMATS:
             assert len([c for c in found if c[:2] == (client, upstream)]) >= 6
+    for client in OLD:
+        for upstream in ("anthropic", "gemini", "ollama"):
+            assert len([c for c in found if c[:2] == (client, upstream)]) == 2

@@ -14,6 +14,11 @@ from tests.providers.folding import fold
 from tests.providers.stream_cases import ALL, CASES, PAIRS, VIEWS
 
 GOLDEN = Path(__file__).parent / "golden_streams"
+# /v1/completions is translated for providers without a surface of OpenAI's.
+COMPLETIONS = [
+    (upstream, "completions", case) for upstream in ("anthropic", "gemini", "ollama") for case in CASES[upstream]
+]
+EVERY = ALL + COMPLETIONS
 FINISH = {
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"},
     "responses": {
@@ -35,7 +40,7 @@ def files(upstream: str, client: str, case: str) -> tuple[Path, Path]:
     return folder / f"{case}.in", folder / f"{case}.out"
 
 
-@pytest.mark.parametrize(("upstream", "client", "case"), ALL)
+@pytest.mark.parametrize(("upstream", "client", "case"), EVERY)
 def test_the_client_gets_the_golden_stream(upstream: str, client: str, case: str) -> None:
     source, golden = files(upstream, client, case)
     this = translator(upstream, client)
@@ -94,7 +99,7 @@ def test_usage_is_told_in_the_clients_words(upstream: str, client: str) -> None:
         assert told["candidatesTokenCount"] + told.get("thoughtsTokenCount", 0) == 20
 
 
-@pytest.mark.parametrize(("upstream", "client", "case"), ALL)
+@pytest.mark.parametrize(("upstream", "client", "case"), EVERY)
 def test_any_cut_of_the_input_gives_the_same_output(upstream: str, client: str, case: str) -> None:
     source, golden = files(upstream, client, case)
     body, want = source.read_bytes(), golden.read_bytes()
@@ -105,7 +110,7 @@ def test_any_cut_of_the_input_gives_the_same_output(upstream: str, client: str, 
         assert this.feed(body[:at]) + this.feed(body[at:]) + this.flush() == want
 
 
-@pytest.mark.parametrize(("upstream", "client", "case"), ALL)
+@pytest.mark.parametrize(("upstream", "client", "case"), EVERY)
 def test_line_ends_comments_and_a_bom_make_no_difference(upstream: str, client: str, case: str) -> None:
     source, golden = files(upstream, client, case)
     body = source.read_bytes()
@@ -131,15 +136,18 @@ def test_line_ends_comments_and_a_bom_make_no_difference(upstream: str, client: 
 
 def test_every_pair_has_its_files() -> None:
     assert sorted(folder.name for folder in GOLDEN.iterdir()) == sorted(
-        f"{upstream}__{client}" for upstream, client in PAIRS
+        {f"{upstream}__{client}" for upstream, client, _ in EVERY}
     )
+    assert {(upstream, client) for upstream, client, _ in ALL} == set(PAIRS)
     for folder in GOLDEN.iterdir():
         upstream, _, client = folder.name.partition("__")
-        assert {path.stem for path in folder.iterdir()} == {case for u, c, case in ALL if (u, c) == (upstream, client)}
+        assert {path.stem for path in folder.iterdir()} == {
+            case for u, c, case in EVERY if (u, c) == (upstream, client)
+        }
 
 
 def write() -> None:
-    for upstream, client, case in ALL:
+    for upstream, client, case in EVERY:
         source, golden = files(upstream, client, case)
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_bytes(CASES[upstream][case])

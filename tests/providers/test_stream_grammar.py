@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchgear.hotpath._translate import CLIENTS, Translator
+from switchgear.hotpath._translate import Translator
 from tests.fuzz import fuzz_translate
 from tests.providers.folding import fold
-from tests.providers.stream_cases import FIRST, PAIRS, anthropic, block, chat_call, chat_chunk, sse
+from tests.providers.stream_cases import CLIENTS, FIRST, PAIRS, anthropic, block, chat_call, chat_chunk, sse
 
 WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
 VALUES = st.recursive(

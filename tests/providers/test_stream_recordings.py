@@ -16,8 +16,9 @@ from typing import Any
 import openai
 import pytest
 
-from switchgear.hotpath._translate import CLIENTS, Translator
+from switchgear.hotpath._translate import Translator
 from tests.providers.folding import fold
+from tests.providers.stream_cases import CLIENTS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("SWITCHGEAR_RECORDINGS", ROOT.parent / "shared" / "recordings"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_BLOB = re.compile(rb"[A-Za-z0-9+/_-]{1024,}")
+_RUN = re.compile(rb"[A-Za-z0-9+/_-]+")
 _PARTS = re.compile(
     rb"(?P<letters>[A-Za-z]+)|(?P<digits>[0-9]+)|(?P<spaces>[ \t\r\n]+)|(?P<escape>\\(?:u.{0,4}|[^u]?))"
     rb"|(?P<two>[\xc0-\xdf].?)|(?P<three>[\xe0-\xef].{0,2})|(?P<four>[\xf0-\xff].{0,3})|(?P<continued>[\x80-\xbf])"
@@ -14,7 +14,7 @@ _PARTS = re.compile(
 
 
 def estimate_tokens(body: bytes) -> int:
-    quarters, at = 0, 0
+    quarters = at = looked = 0
     while at < len(body):
         part = _PARTS.match(body, at)
         assert part is not None
@@ -30,20 +30,12 @@ def estimate_tokens(body: bytes) -> int:
             "continued": 0,
             "other": 3 + length // 2,
         }[str(kind)]
-        blob = _BLOB.match(body, at) if kind in ("letters", "digits") else None
-        if blob is not None and blob.end() > part.end():
-            before = body[at - 1 : at]
-            if not re.match(rb"[A-Za-z0-9+/_-]", before) or len(_run_around(body, at)) < 1024:
+        run = _RUN.match(body, at) if kind in ("letters", "digits") and at >= looked else None
+        if run is not None and run.end() > part.end():  # what a run holds is looked at once, from its first word on
+            looked = run.end()
+            if run.end() - at >= 1024:
                 quarters += 4000
-                at = blob.end()
+                at = run.end()
                 continue
         at = part.end()
     return (quarters + 3) // 4
-
-
-def _run_around(body: bytes, at: int) -> bytes:
-    start = at
-    while start > 0 and re.match(rb"[A-Za-z0-9+/_-]", body[start - 1 : start]):
-        start -= 1
-    found = re.compile(rb"[A-Za-z0-9+/_-]*").match(body, start)
-    return found[0] if found else b""

@@ -71,9 +71,7 @@ class Reservation:
 
     def extend(self, now: float, output_tokens: int, cost: int) -> bool:
         wanted = [bucket.need(0, 0, max(0, output_tokens), max(0, cost)) for bucket in self.buckets]
-        short = any(
-            amount and bucket.lacks(now, amount) for bucket, amount in zip(self.buckets, wanted, strict=True)
-        )
+        short = any(amount and bucket.lacks(now, amount) for bucket, amount in zip(self.buckets, wanted, strict=True))
         if self.done or short:
             return False
         self.book(wanted)

@@ -157,13 +157,14 @@ def peek_reply(body: bytes, max_depth: int = 512) -> dict[str, int]:
         raise Refused(None, None, None) from error
     if not isinstance(value, Pairs):
         raise Refused(None, None, None)
-    result = {f"{name}_{side}": -1 for name in ("model", "usage", "error", "choices") for side in ("start", "end")}
+    names = {"model": "model", "usage": "usage", "error": "error", "choices": "choices", "service_tier": "tier"}
+    result = {f"{name}_{side}": -1 for name in names.values() for side in ("start", "end")}
     for member in members(text, 0):
-        if member.key not in ("model", "usage", "error", "choices"):
+        if member.key not in names:
             continue
         gone = member.value is None and member.key != "choices"
-        if member.key == "model":
+        if member.key in ("model", "service_tier"):
             gone = not isinstance(member.value, str) or isinstance(member.value, Number)
-        result[f"{member.key}_start"] = -1 if gone else len(text[: member.start].encode())
-        result[f"{member.key}_end"] = -1 if gone else len(text[: member.end].encode())
+        result[f"{names[member.key]}_start"] = -1 if gone else len(text[: member.start].encode())
+        result[f"{names[member.key]}_end"] = -1 if gone else len(text[: member.end].encode())
     return result

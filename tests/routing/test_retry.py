@@ -57,7 +57,7 @@ def test_an_error_about_authentication_is_a_refusal_by_any_4xx(status: int) -> N
 
 
 def test_outcomes_are_distinct() -> None:
-    assert len(list(Outcome)) == len({outcome.label for outcome in Outcome}) == 9
+    assert len(list(Outcome)) == len({outcome.label for outcome in Outcome}) == 10
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,26 @@
 """What an application does with the openai SDK, step by step; each step returns what the application would see.
 
-The same steps run against the gateway and against the provider itself, and must see the same (`same`).
+The same steps run against the gateway and against the provider itself, and must see the same (`same`). Started as a
+program, in an environment with another version of the SDK, it takes `{name: {"base_url": …, "key": …}}` on standard
+input and writes `{"version": …, "results": {name: {step: result}}}`; for that it imports nothing of the project.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import io
+import json
 import re
+import sys
+import traceback
 import warnings
+import wave
 from typing import Any
 
+import openai
 from openai import AsyncOpenAI
 from pydantic import BaseModel
-
-from switchgear.simulator import samples
 
 MESSAGES: list[Any] = [{"role": "user", "content": "How are you, Zoë? 你好 🙂"}]
 WEATHER: Any = {
@@ -27,8 +35,24 @@ WEATHER: Any = {
     },
 }
 CLOCK: Any = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
-PICTURE = ("a.png", samples.png(), "image/png")
-SOUND = ("a.wav", samples.wav(), "audio/wav")
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+
+
+def _silence() -> bytes:
+    """50 ms, mono, 16 bit, 24 kHz."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setparams((1, 2, 24000, 1200, "NONE", ""))
+        sound.writeframes(bytes(2400))
+    return file.getvalue()
+
+
+# The helper for streams takes no other tools before 3.0.
+STRICT: list[Any] = [
+    {"type": "function", "function": {**tool["function"], "strict": True}} for tool in (WEATHER, CLOCK)
+]
+PICTURE = ("a.png", base64.b64decode(_PIXEL), "image/png")
+SOUND = ("a.wav", _silence(), "audio/wav")
 
 
 class Step(BaseModel):
@@ -77,9 +101,7 @@ class Script:
         return await self.client.chat.completions.create(model=self.model, messages=MESSAGES, tools=[WEATHER, CLOCK])
 
     async def tools_streamed(self) -> Any:
-        async with self.client.chat.completions.stream(
-            model=self.model, messages=MESSAGES, tools=[WEATHER, CLOCK]
-        ) as stream:
+        async with self.client.chat.completions.stream(model=self.model, messages=MESSAGES, tools=STRICT) as stream:
             return await stream.get_final_completion()
 
     async def tools_over_two_turns(self) -> Any:
@@ -199,3 +221,25 @@ def same(value: Any) -> Any:
     if isinstance(value, str):
         return _ID.sub(r"\1-ID", value)
     return value
+
+
+async def _results(given: dict[str, str]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    async with AsyncOpenAI(base_url=given["base_url"], api_key=given["key"], max_retries=0, timeout=20) as client:
+        for step in STEPS:
+            try:
+                seen[step] = same(await getattr(Script(client), step)())
+            except Exception as exc:
+                traceback.print_exc()
+                seen[step] = {"raised": f"{type(exc).__name__}: {exc}"}
+    return seen
+
+
+def main() -> None:
+    targets = json.load(sys.stdin)
+    results = {name: asyncio.run(_results(given)) for name, given in targets.items()}
+    json.dump({"version": openai.__version__, "results": results}, sys.stdout, default=repr)
+
+
+if __name__ == "__main__":
+    main()

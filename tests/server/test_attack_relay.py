@@ -166,5 +166,7 @@ async def test_tokens_that_cannot_be_are_not_counted(start_gateway: Start, sim: 
     tokens = {
         name.split('"')[1]: value for name, value in metrics.items() if name.startswith("switchgear_tokens_total")
     }
-    assert (tokens["input"], tokens["output"]) == (9.0, 2.0)
+    # What the upstream could not have counted is estimated: some tokens for each of the four, by the bytes.
+    assert 9 < tokens["input"] < 200
+    assert 2 < tokens["output"] < 200
     assert "could not be rendered" not in gateway.output

@@ -428,6 +428,17 @@ async def test_credentials_of_every_kind(gateway: GatewayProcess, sim: Simulator
     assert sim.requests() == []
 
 
+async def test_two_credentials(gateway: GatewayProcess) -> None:
+    """The same one twice is one; two that differ are none, in whatever order, also on the compiled path."""
+    good, bad = f"authorization: Bearer {KEY}\r\n".encode(), b"authorization: Bearer sk-other\r\n"
+    bare = head(length=len(CHAT), content_type=JSON, connection="close").replace(good, b"")
+    assert b"authorization" not in bare.lower()
+    for lines, status in (((good,), 200), ((good, good), 200), ((good, bad), 401), ((bad, good), 401)):
+        line, _, rest = bare.partition(b"\r\n")
+        (answer,) = await exchange(gateway, line + b"\r\n" + b"".join(lines) + rest + CHAT)
+        assert answer[0] == status
+
+
 async def test_request_ids_that_are_not_well_formed(gateway: GatewayProcess) -> None:
     for offered in ("a b", "x" * 129, "é", "<script>", "-"):
         [(status, headers, _)] = await exchange(gateway, post(CHAT, x_request_id=offered, connection="close"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anthropic
@@ -243,3 +244,43 @@ async def test_a_stream_in_pieces(sim: Simulator, claude: AsyncAnthropic, size: 
     assert final[0] == final[1]
     assert [block["type"] for block in final[1]] == ["thinking", "tool_use", "tool_use"]
     assert sim.requests[-1].events > 2000 // size
+
+
+async def test_threads(claude: AsyncAnthropic, sim: Simulator) -> None:
+    """The SDK's runner leaves the conversation to the server, and starts it again when the server has lost it."""
+    sent: list[Any] = []
+
+    @anthropic.beta_async_tool
+    async def weather(city: str) -> str:
+        """The weather in a city."""
+        return city
+
+    async def remember(request: Any) -> None:
+        sent.append(json.loads(request.content))
+
+    claude._client.event_hooks["request"].append(remember)
+    runner = claude.beta.messages.tool_runner(model="sim", max_tokens=100, messages=MESSAGES, tools=[weather])
+    answer = await runner.until_done()
+    assert len(words(answer).split()) == 16
+    first, second = sent
+    assert first["thread"] == {"type": "create"}
+    assert second["thread"]["type"] == "continue"
+    assert [message["role"] for message in second["messages"]] == ["user"]
+    assert "tools" not in second
+    lost: Any = {"type": "continue", "previous_message_id": "msg_unknown"}
+    beta: Any = ["message-threads-2026-08-12"]
+    with pytest.raises(anthropic.NotFoundError) as caught:
+        await claude.beta.messages.create(model="sim", max_tokens=9, messages=MESSAGES, thread=lost, betas=beta)
+    body: Any = caught.value.body
+    assert body["error"]["details"] == {"error_code": "thread_not_found"}
+    with pytest.raises(anthropic.BadRequestError, match="Extra inputs"):
+        await claude.beta.messages.create(model="sim", max_tokens=9, messages=MESSAGES, thread=lost)
+
+
+async def test_a_forced_call_is_of_a_tool_not_called_yet(claude: AsyncAnthropic) -> None:
+    asked: Any = {"model": "sim", "max_tokens": 100, "tools": [WEATHER, CLOCK, {**CLOCK, "name": "third"}]}
+    first = await claude.messages.create(messages=MESSAGES, tool_choice={"type": "any"}, **asked)
+    history = [*MESSAGES, again(first), results(first)]
+    second = await claude.messages.create(messages=history, tool_choice={"type": "any"}, **asked)
+    called = [[block.name for block in each.content if block.type == "tool_use"] for each in (first, second)]
+    assert called == [["weather", "clock"], ["third"]]

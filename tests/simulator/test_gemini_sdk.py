@@ -217,3 +217,20 @@ async def test_a_stream_in_pieces(sim: Simulator, gemini: AsyncClient, size: int
     assert texts[0] == texts[1]
     assert len(texts[0]) == 8 + 6 + 1
     assert sim.requests[-1].events > 3000 // size
+
+
+async def test_a_dummy_signature_is_taken_as_an_sdk_encodes_it(gemini: AsyncClient) -> None:
+    call = types.FunctionCall(name="clock", args={})
+    part = types.Part(function_call=call, thought_signature=b"skip_thought_signature_validator")
+    history: list[Any] = [
+        types.Content(role="user", parts=[types.Part(text="x")]),
+        types.Content(role="model", parts=[part]),
+        types.Content(
+            role="user", parts=[types.Part.from_function_response(name="clock", response={"output": "noon"})]
+        ),
+    ]
+    answer = await gemini.models.generate_content(model="gemini-3-pro", contents=history, config=TOOLS)
+    assert answer.text
+    forced: Any = {**TOOLS, "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}}
+    again = await gemini.models.generate_content(model="gemini-3-pro", contents=history, config=forced)
+    assert [call.name for call in again.function_calls or []] == ["weather"]  # the clock has been asked

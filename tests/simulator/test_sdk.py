@@ -322,3 +322,39 @@ async def test_retry_after_is_honoured(sim: Simulator) -> None:
     async with AsyncOpenAI(base_url=sim.url, api_key="x", max_retries=2) as client:
         await client.chat.completions.create(model="sim", messages=MESSAGES)
     assert [record.status for record in sim.requests] == [429, 429, 200]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_stop(client: AsyncOpenAI, streamed: bool) -> None:
+    """Plain and streamed: the answer ends before the text that it must not reach."""
+    whole = await client.chat.completions.create(model="sim", messages=MESSAGES)
+    words = (whole.choices[0].message.content or "").split()
+    asked: Any = {"model": "sim", "messages": MESSAGES, "stop": ["not there", words[3]]}
+    if streamed:
+        async with client.chat.completions.stream(**asked) as stream:
+            choice: Any = (await stream.get_final_completion()).choices[0]
+    else:
+        choice = (await client.chat.completions.create(**asked)).choices[0]
+    assert (choice.message.content.split(), choice.finish_reason) == (words[:3], "stop")
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.chat.completions.create(model="sim", messages=MESSAGES, stop=["a", "b", "c", "d", "e"])
+    assert (caught.value.param, caught.value.code) == ("stop", "array_above_max_length")
+
+
+async def test_a_forced_call_is_of_a_tool_not_called_yet(client: AsyncOpenAI) -> None:
+    tools: Any = [WEATHER, CLOCK, {"type": "function", "function": {"name": "third"}}]
+    first = await client.chat.completions.create(model="sim", messages=MESSAGES, tools=tools, tool_choice="required")
+    message: Any = first.choices[0].message
+    results = [{"role": "tool", "tool_call_id": call.id, "content": "42"} for call in message.tool_calls]
+    history: Any = [*MESSAGES, message.model_dump(exclude_none=True), *results]
+    second: Any = await client.chat.completions.create(
+        model="sim", messages=history, tools=tools, tool_choice="required"
+    )
+    assert [call.function.name for call in second.choices[0].message.tool_calls] == ["third"]
+    flat: Any = [{"type": "function", "strict": False, **tool["function"]} for tool in tools]
+    asked: Any = {"model": "sim", "tools": flat, "tool_choice": "required"}
+    called: Any = await client.responses.create(input="x", **asked)
+    given = [{"role": "user", "content": "x"}, *[item.model_dump(exclude_none=True) for item in called.output]]
+    given += [{"type": "function_call_output", "call_id": item.call_id, "output": "42"} for item in called.output]
+    last: Any = await client.responses.create(input=given, **asked)
+    assert [item.name for item in last.output] == ["third"]

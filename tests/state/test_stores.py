@@ -281,7 +281,7 @@ async def test_a_stalled_redis_is_given_up_in_time(own_redis: RedisServer) -> No
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path, "--user", *["gate", "on", ">s3:cret", "~*", "&*", "+@all"])
+    server = RedisServer(tmp_path, "--user", "gate", "on", ">s3:cret", "~*", "&*", "+@all")
     yield server
     server.stop()
 

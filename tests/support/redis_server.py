@@ -26,11 +26,13 @@ def redis_binary() -> str:
 
 
 class RedisServer:
-    """A server of its own on a free port and on a unix socket, without persistence. options: as on its command line."""
+    """A server of its own on a free port and on a unix socket, without persistence. options: as on its command line.
+    file: a configuration file, for what has no option."""
 
-    def __init__(self, folder: Path, *options: str):
+    def __init__(self, folder: Path, *options: str, port: int = 0, file: Path | None = None):
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
+        self._file = [str(file)] if file is not None else []
         self.socket = folder / "redis.sock"
         self._options = options
         self.start()
@@ -41,8 +43,19 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it (again, on the same port) and wait until it answers."""
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--unixsocket", str(self.socket), "--save", "", "--appendonly", "no", *self._options]
+        command = [
+            redis_binary(),
+            *self._file,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(self.folder),
+        ]
+        if not self._file:
+            command += ["--unixsocket", str(self.socket), "--save", "", "--appendonly", "no"]
+        command += self._options
         with (self.folder / "redis.log").open("ab") as log:
             self.child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         give_up_at = time.monotonic() + START_S

@@ -26,7 +26,7 @@ cdef bytes bearer(bytes value):
 cdef class Head:
     def __init__(self, headers, frozenset forward):
         cdef tuple pair
-        cdef bytes name, api_key = EMPTY
+        cdef bytes name, token, api_key = EMPTY
         cdef Py_ssize_t size
         self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = self.tags = EMPTY
         self.length = -1
@@ -37,7 +37,10 @@ cdef class Head:
             size = PyBytes_GET_SIZE(name)
             if size == 13:
                 if same(name, b"authorization", 13):
-                    self.token = bearer(pair[1])
+                    token = bearer(pair[1])
+                    # Two that differ are the list they stand for (RFC 9110 §5.3), which is no key: whoever checked one of
+                    # them before us must not have let the other one pass.
+                    self.token = token if not self.token or token == self.token else self.token + b", " + token
                     continue
             elif size == 12:
                 if same(name, b"content-type", 12):

@@ -21,7 +21,7 @@ cdef class Request:
 @cython.freelist(64)
 cdef class Reply:
     cdef readonly Py_ssize_t model_start, model_end, usage_start, usage_end, error_start, error_end
-    cdef readonly Py_ssize_t choices_start, choices_end
+    cdef readonly Py_ssize_t choices_start, choices_end, tier_start, tier_end
 
 
 cpdef Request peek_request(bytes body, int max_depth=*)

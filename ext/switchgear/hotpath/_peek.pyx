@@ -46,6 +46,7 @@ cdef class Reply:
     def __cinit__(self):
         self.model_start = self.model_end = self.usage_start = self.usage_end = -1
         self.error_start = self.error_end = self.choices_start = self.choices_end = -1
+        self.tier_start = self.tier_end = -1
 
 
 cdef inline const char *text_of(bytes value) except NULL:
@@ -306,7 +307,10 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             break
         value_start = value - start
         value_end = j.at - start
-        if (name == MODEL and value[0] != c'"') or (value[0] == c"n" and (name == USAGE or name == ERROR)):
+        if (
+            ((name == MODEL or name == SERVICE_TIER) and value[0] != c'"')
+            or (value[0] == c"n" and (name == USAGE or name == ERROR))
+        ):
             value_start = value_end = -1
         if name == MODEL:
             reply.model_start, reply.model_end = value_start, value_end
@@ -314,6 +318,8 @@ cpdef Reply peek_reply(bytes body, int max_depth=DEFAULT_DEPTH):
             reply.choices_start, reply.choices_end = value_start, value_end
         elif name == USAGE:
             reply.usage_start, reply.usage_end = value_start, value_end
+        elif name == SERVICE_TIER:
+            reply.tier_start, reply.tier_end = value_start, value_end
         elif name == ERROR:
             reply.error_start, reply.error_end = value_start, value_end
     if result == 0:

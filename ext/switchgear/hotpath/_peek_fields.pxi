@@ -13,9 +13,10 @@ cdef enum Field:
     PROMPT = 512
     USER = 1024
     INCLUDE_USAGE = 2048
-    USAGE = 4096  # this and the next two: of an answer
+    USAGE = 4096  # this and the next three: of an answer
     ERROR = 8192
     CHOICES = 16384
+    SERVICE_TIER = 32768
 
 cdef dict NAMES = {
     MODEL: "model", STREAM: "stream", STREAM_OPTIONS: "stream_options", MAX_TOKENS: "max_tokens",
@@ -87,4 +88,6 @@ cdef Field reply_field_of(const json_t *j) noexcept nogil:
         return CHOICES
     if json_key_is(j, "usage", 5, 0):
         return USAGE
+    if json_key_is(j, "service_tier", 12, 0):
+        return SERVICE_TIER
     return ERROR if json_key_is(j, "error", 5, 0) else <Field>0

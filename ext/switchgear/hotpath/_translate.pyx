@@ -26,6 +26,8 @@ from switchgear.types import Usage as _Usage
 
 cdef enum:
     MAX_CALLS = 1024        # tool calls in one answer
+    MAX_DROPPED = 64        # names of what was dropped
+    MAX_NAME = 64           # characters of such a name
     MAX_THOUGHT = 4194304   # bytes of one reasoning block kept for its signature
 
 
@@ -47,6 +49,7 @@ include "_translate_faults.pxi"
 include "_translate_turn.pxi"
 include "_translate_framing.pxi"
 include "_translate_to_chat.pxi"
+include "_translate_to_completions.pxi"
 include "_translate_to_anthropic.pxi"
 include "_translate_to_gemini.pxi"
 include "_translate_to_responses.pxi"
@@ -58,7 +61,7 @@ include "_translate_from_ollama.pxi"
 include "_translate_repair.pxi"
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "ollama")
-CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "completions")
 QUIRKS = frozenset({"keep_reasoning"})
 
 
@@ -130,6 +133,8 @@ cdef class Translator:
                 (<ToChat>encoder).keep_thought = upstream == "anthropic"
             elif client == "anthropic":
                 encoder = ToAnthropic()
+            elif client == "completions":
+                encoder = ToCompletions()
             elif client == "responses":
                 encoder = ToResponses()
                 (<ToResponses>encoder).echo = echo

@@ -34,7 +34,7 @@ cdef class FromAnthropic(Decoder):
                 delta = i
             elif named(&f[i], b"index", 5):
                 index = integer(&f[i])
-        if fits and delta >= 0 and self.turn.begun:
+        if fits and delta >= 0 and self.turn.started:
             inner = members(f[delta].p, f[delta].n, d, 4)
             for i in range(inner):
                 if named(&d[i], b"type", 4):
@@ -66,7 +66,7 @@ cdef class FromAnthropic(Decoder):
         if type_ == "message_start":
             inner = as_dict(e.get("message"))
             self.count(as_dict(inner.get("usage")))
-            turn.start(as_str(inner.get("id")), as_str(inner.get("model")))
+            turn.open(as_str(inner.get("id")), as_str(inner.get("model")))
         elif type_ == "content_block_start":
             turn.start("", "")
             self.block_start(as_key(e.get("index")), as_dict(e.get("content_block")))
@@ -135,7 +135,7 @@ cdef class FromAnthropic(Decoder):
         elif type_ == "redacted_thinking":
             turn.signature(choice, "anthropic", block.get("data"), True)
         elif type_:
-            turn.dropped.add(type_)
+            turn.drop(type_)
         return 0
 
     cdef int block_delta(self, object index, dict delta) except -1:

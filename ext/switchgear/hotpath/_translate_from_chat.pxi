@@ -84,6 +84,8 @@ cdef class Slots:
 cdef class FromChat(Decoder):
     cdef dict slots
     cdef bint chosen        # a choice was seen
+    cdef bint noted         # a citation was told where citations belong
+    cdef list pages         # Perplexity's list of what it read, beside the choices
     cdef dict vendor_of     # reasoning_details format -> vendor
 
     def __cinit__(self):
@@ -124,7 +126,8 @@ cdef class FromChat(Decoder):
                 delta = i
             elif named(&c[i], b"index", 5):
                 index = integer(&c[i])
-            elif c[i].kind != 110 and (named(&c[i], b"finish_reason", 13) or named(&c[i], b"error", 5)):
+            elif c[i].kind != 110 and (named(&c[i], b"finish_reason", 13) or named(&c[i], b"error", 5)
+                                       or named(&c[i], b"logprobs", 8)):
                 return False
         if delta < 0 or c[delta].kind != 123 or index != 0:
             return False
@@ -193,16 +196,20 @@ cdef class FromChat(Decoder):
         for usage in (as_dict(e.get("x_groq")).get("usage"), e.get("usage")):
             if type(usage) is dict:
                 read_chat_usage(turn.counts, <dict>usage)
+        if self.pages is None and type(e.get("citations")) is list:
+            self.pages = [url for url in (<list>e["citations"])[:MAX_CALLS] if type(url) is str]
         for one in choices:
             one = as_dict(one)
             if one.get("error"):
                 return self.report(one, p, n)
             choice = turn.choice(max(as_int(one.get("index", 0)), 0))
             if choice is None:
-                turn.dropped.add("choices")
+                turn.drop("choices")
                 continue
             self.chosen = True
+            turn.logprobs(choice, as_dict(one.get("logprobs")).get("content"))
             self.delta(choice, as_dict(one.get("delta")) or as_dict(one.get("message")))
+            turn.logprobs_end(choice)
             if as_str(one.get("finish_reason")):
                 if one["finish_reason"] == "error":
                     return self.report({"error": {"message": "The upstream stopped with an error."}}, p, n)
@@ -230,6 +237,7 @@ cdef class FromChat(Decoder):
             note = as_dict(note)
             note = as_dict(note.get("url_citation")) or note
             if as_str(note.get("url")):
+                self.noted = True
                 turn.encoder.annotation(choice, {
                     "url": note["url"], "title": as_str(note.get("title")), "start": max(as_int(note.get("start_index")), 0),
                     "end": max(as_int(note.get("end_index")), 0), "cited": as_str(note.get("content")),
@@ -240,7 +248,7 @@ cdef class FromChat(Decoder):
             if comma and url.startswith("data:"):
                 turn.encoder.media(choice, mime, data)
             elif url:
-                turn.dropped.add("images")
+                turn.drop("images")
         for entry in as_list(d.get("tool_calls")):
             self.call(choice, as_dict(entry))
         if type(d.get("function_call")) is dict:
@@ -257,7 +265,7 @@ cdef class FromChat(Decoder):
             for inner in as_list(part.get("thinking")):
                 self.turn.reasoning_str(choice, as_dict(inner).get("text"))
         elif type(type_) is str:
-            self.turn.dropped.add(type_)
+            self.turn.drop(type_)
         return 0
 
     cdef int details(self, Choice choice, list details, bint tell) except -1:
@@ -304,10 +312,20 @@ cdef class FromChat(Decoder):
     cdef int done(self) except -1:
         if not self.chosen and not self.turn.begun:
             return self.turn.cut_short()
+        self.cite()
         return self.turn.end()
+
+    cdef int cite(self) except -1:
+        """Pages that stood beside the choices are citations of the text, where none were told in it."""
+        if self.pages is None or self.noted or not self.turn.first.chars:
+            return 0
+        for url in self.pages:
+            self.turn.encoder.annotation(self.turn.first, {"url": url, "title": "", "start": 0, "end": 0, "cited": ""})
+        return 0
 
     cdef int close(self) except -1:
         for choice in self.turn.choices.values():
             if (<Choice>choice).reason is None:
                 return self.turn.cut_short()
+        self.cite()
         return self.turn.end()

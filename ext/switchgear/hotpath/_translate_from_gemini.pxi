@@ -34,6 +34,30 @@ cdef tuple modalities(object details):
     return audio, image
 
 
+cdef dict _chat_logprob(object candidate):
+    """One token, as chat says it. -9999 stands for what is not a finite number, as in OpenAI's own answers."""
+    cdef dict one = as_dict(candidate)
+    cdef str token = as_str(one.get("token"))
+    value = one.get("logProbability")
+    if type(value) is int:
+        value = float(value)
+    if type(value) is not float or not -1e300 < value < 1e300:
+        value = -9999.0
+    return {"token": token, "logprob": value, "bytes": list(token.encode("utf-8", "replace"))}
+
+
+cdef list _chat_logprobs(dict result):
+    """logprobsResult as chat's `logprobs.content` (§6)."""
+    cdef list tops = as_list(result.get("topCandidates"))
+    cdef list content = []
+    for i, chosen in enumerate(as_list(result.get("chosenCandidates"))):
+        one = _chat_logprob(chosen)
+        top = as_list(as_dict(tops[i]).get("candidates")) if i < len(tops) else []
+        one["top_logprobs"] = [_chat_logprob(candidate) for candidate in top]
+        content.append(one)
+    return content
+
+
 cdef class FromGemini(Decoder):
     cdef Buffer usage       # the last usageMetadata, as it came: decoded when somebody asks
     cdef bint reasoned      # a finish reason or a block was seen
@@ -124,7 +148,7 @@ cdef class FromGemini(Decoder):
             candidate = as_dict(candidate)
             choice = turn.choice(max(as_int(candidate.get("index", 0)), 0))
             if choice is None:
-                turn.dropped.add("candidates")
+                turn.drop("candidates")
                 continue
             self.candidate(choice, candidate, one[i].p if i < count else NULL, one[i].n if i < count else 0)
         if as_dict(e.get("promptFeedback")).get("blockReason"):
@@ -145,8 +169,11 @@ cdef class FromGemini(Decoder):
             fields.room(room * sizeof(Field))
             at = <Field*>fields.p
             count = elements(f.p, f.n, at, <int>room)
+        if type(candidate.get("logprobsResult")) is dict:
+            turn.logprobs(choice, _chat_logprobs(<dict>candidate["logprobsResult"]))
         for i, part in enumerate(parts):
             self.part(choice, as_dict(part), at[i].p if i < count else NULL, at[i].n if i < count else 0)
+        turn.logprobs_end(choice)
         if type(candidate.get("groundingMetadata")) is dict:
             self.grounding(choice, <dict>candidate["groundingMetadata"])
         reason = candidate.get("finishReason")
@@ -175,7 +202,7 @@ cdef class FromGemini(Decoder):
         else:
             for key in part:
                 if key != "thoughtSignature":
-                    turn.dropped.add(key)
+                    turn.drop(key)
         return turn.signature(choice, "gemini", signature, False)
 
     cdef int call(self, Choice choice, dict function, str signature, const char* p, Py_ssize_t n) except -1:
@@ -211,7 +238,7 @@ cdef class FromGemini(Decoder):
             for key in ("stringValue", "numberValue", "boolValue", "nullValue"):
                 if key in one:
                     self.turn.hold(64 + len(str(one[key])))
-                    _put_path(args, as_str(one.get("jsonPath")), None if key == "nullValue" else one[key])
+                    self.turn.hold(8 * _put_path(args, as_str(one.get("jsonPath")), None if key == "nullValue" else one[key]))
         if more:
             self.partial[choice.index] = call
             return 0
@@ -222,15 +249,25 @@ cdef class FromGemini(Decoder):
 
     cdef int grounding(self, Choice choice, dict grounding) except -1:
         cdef list chunks = as_list(grounding.get("groundingChunks"))
+        cdef bint placed = False
         for support in as_list(grounding.get("groundingSupports")):
             segment = as_dict(as_dict(support).get("segment"))
             for index in as_list(as_dict(support).get("groundingChunkIndices")):
                 web = as_dict(as_dict(chunks[index]).get("web")) if type(index) is int and 0 <= index < len(chunks) else {}
                 if as_str(web.get("uri")):
+                    placed = True
                     self.turn.encoder.annotation(choice, {
                         "url": web["uri"], "title": as_str(web.get("title")), "start": max(as_int(segment.get("startIndex")), 0),
                         "end": max(as_int(segment.get("endIndex")), 0), "cited": as_str(segment.get("text")),
                     })
+        if placed or not choice.chars:
+            return 0
+        for chunk in chunks:  # no word of where they belong: they are of the whole text
+            web = as_dict(as_dict(chunk).get("web"))
+            if as_str(web.get("uri")):
+                self.turn.encoder.annotation(choice, {
+                    "url": web["uri"], "title": as_str(web.get("title")), "start": 0, "end": 0, "cited": "",
+                })
         return 0
 
     cdef int settle(self) except -1:
@@ -271,26 +308,29 @@ cdef class FromGemini(Decoder):
 
 
 cdef int _put_path(dict root, str path, object value) except -1:
-    """Set `$.a.b[0]` in `root`; a string at a place that has one already is appended."""
+    """Set `$.a.b[0]` in `root`; a string at a place that has one already is appended. How many places that made."""
     cdef object place = root
+    cdef int made = 0
     cdef list steps = [step for step in path.removeprefix("$").replace("[", ".").replace("]", "").split(".") if step]
     if not steps or len(steps) > 64:
         return 0
     for step, after in zip(steps, steps[1:] + [None]):
         step = step.strip("'\"")
         if type(place) is list:
-            if not step.isdigit() or int(step) > 4096:
-                return 0
+            if not step.isdecimal() or len(step) > 4 or int(step) > 4096:
+                return made
             step = int(step)
             while len(place) <= step:
                 place.append(None)
+                made += 1
             old = place[step]
         else:
             old = place.get(step)
         if after is None:
             place[step] = old + value if type(old) is str and type(value) is str else value
-            return 0
+            return made
         if type(old) is not dict and type(old) is not list:
             old = place[step] = [] if after.isdigit() else {}
+            made += 16
         place = old
-    return 0
+    return made

@@ -15,6 +15,8 @@ cdef class FromResponses(Decoder):
         count = members(p, n, f, 12)
         for i in range(count):
             if named(&f[i], b"type", 4):
+                if kind < 0:
+                    break
                 if valued(&f[i], b"response.output_text.delta", 26):
                     kind = 1
                 elif valued(&f[i], b"response.function_call_arguments.delta", 38):
@@ -25,7 +27,9 @@ cdef class FromResponses(Decoder):
                 delta = i
             elif named(&f[i], b"output_index", 12):
                 index = integer(&f[i])
-        if kind and delta >= 0 and index >= 0 and f[delta].kind == 34 and copyable(f[delta].p, f[delta].n):
+            elif named(&f[i], b"logprobs", 8) and f[i].n > 2:
+                kind = -1
+        if kind > 0 and delta >= 0 and index >= 0 and f[delta].kind == 34 and copyable(f[delta].p, f[delta].n):
             item = self.items.get(index)
             if type(item) is set:
                 if kind == 1:
@@ -58,7 +62,7 @@ cdef class FromResponses(Decoder):
             self.usage(response)
             return self.report(response if response.get("error") else {"error": {"message": "The upstream's answer failed."}}, p, n)
         if type_ == "response.created" or type_ == "response.in_progress" or type_ == "response.queued":
-            return turn.start(as_str(response.get("id")), as_str(response.get("model")))
+            return turn.open(as_str(response.get("id")), as_str(response.get("model")))
         if type_ == "response.completed" or type_ == "response.incomplete" or type_ == "response.done":
             return self.last(response)
         if not type_ and e.get("object") == "response":
@@ -81,7 +85,9 @@ cdef class FromResponses(Decoder):
             return 0
         if type_ == "response.output_text.delta":
             said.add("text")
-            return turn.text_str(choice, e.get("delta"))
+            turn.logprobs(choice, e.get("logprobs"))
+            turn.text_str(choice, e.get("delta"))
+            return turn.logprobs_end(choice)
         if type_ == "response.refusal.delta":
             said.add("refusal")
             return turn.refusal_str(choice, e.get("delta"))
@@ -106,7 +112,7 @@ cdef class FromResponses(Decoder):
         elif type_ == "message" or type_ == "reasoning":
             turn.encoder.touch(choice)
         elif type(type_) is str:
-            turn.dropped.add(type_)
+            turn.drop(type_)
         return 0
 
     cdef int item_done(self, dict e, dict item) except -1:
@@ -132,7 +138,9 @@ cdef class FromResponses(Decoder):
             for part in as_list(item.get("content")):
                 part = as_dict(part)
                 if part.get("type") == "output_text" and "text" not in said:
+                    turn.logprobs(choice, part.get("logprobs"))
                     turn.text_str(choice, part.get("text"))
+                    turn.logprobs_end(choice)
                 elif part.get("type") == "refusal" and "refusal" not in said:
                     turn.refusal_str(choice, part.get("refusal"))
         elif type_ == "reasoning":

@@ -189,7 +189,7 @@ cdef class ChatRepair(FromChat):
                 inner = part.get("thinking")
                 thought.append(inner if type(inner) is str else "".join([as_str(as_dict(one).get("text")) for one in as_list(inner)]))
             else:
-                self.turn.dropped.add(as_str(part.get("type")) or "content")
+                self.turn.drop(as_str(part.get("type")) or "content")
         del delta["content"]
         if text:
             delta["content"] = "".join(text)

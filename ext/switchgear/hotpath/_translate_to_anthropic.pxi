@@ -21,10 +21,11 @@ _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool
 
 
 cdef dict anthropic_usage(Counts c):
-    cdef long long cached = max(c.cached, 0)
-    cdef long long written = max(c.written, 0)
+    cdef long long prompt = max(c.prompt, 0)
+    cdef long long cached = min(max(c.cached, 0), prompt)  # some count more than there was
+    cdef long long written = min(max(c.written, 0), prompt - cached)
     cdef dict usage = {
-        "input_tokens": max(max(c.prompt, 0) - cached - written, 0),
+        "input_tokens": prompt - cached - written,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": max(c.completion, 0),
@@ -125,7 +126,7 @@ cdef class ToAnthropic(Encoder):
             self.out.number(self.block - 1)
             self.out.add(b',"delta":{"type":"citations_delta","citation":' + dumped({
                 "type": "web_search_result_location", "url": extra["url"], "title": extra["title"],
-                "cited_text": extra["cited"], "encrypted_index": "",
+                "cited_text": extra["cited"], "encrypted_index": "swg.citation",  # `dialects.anthropic.FOREIGN_INDEX`
             }) + b"}}\n\n")
         return 0
 
@@ -192,8 +193,11 @@ cdef class ToAnthropic(Encoder):
         return self.route(CITATION, choice, None, NULL, 0, cite)
 
     cdef int media(self, Choice choice, str mime, str data) except -1:
-        self.turn.dropped.add("images" if mime.startswith("image/") else "audio")
+        self.turn.drop("images" if mime.startswith("image/") else "audio")
         return 0
+
+    cdef int logprobs(self, Choice choice) except -1:
+        return self.turn.drop("logprobs")
 
     cdef int call_start(self, Choice choice, Call call) except -1:
         return self.route(CALL, choice, call, NULL, 0, None)

@@ -24,6 +24,10 @@ cdef dict chat_usage(Counts c):
     return usage
 
 
+cdef enum:
+    LOGPROBS_NULL = 17      # length of `},"logprobs":null`
+
+
 cdef class ToChat(Encoder):
     cdef bytes head         # up to the choice's index
     cdef bytes head_text    # up to the text of choice 0
@@ -74,7 +78,23 @@ cdef class ToChat(Encoder):
             self.open(choice)
             self.out.put(b'"content":"', 11)
         self.out.put(p, n)
+        if choice.logprobs is not None:
+            self.out.put(b'"', 1)
+            return self.shut_logprobs(choice)
         return self.out.add(self.shut_string)
+
+    cdef int shut_logprobs(self, Choice choice) except -1:
+        """From the end of delta, with the log probabilities in place of null."""
+        told, choice.logprobs = choice.logprobs, None
+        self.out.put(b'},"logprobs":', 13)
+        self.out.add(dumped({"content": told, "refusal": None}))
+        return self.out.add(self.shut[LOGPROBS_NULL:])
+
+    cdef int logprobs(self, Choice choice) except -1:
+        if not choice.role:
+            self.role(choice, False)
+        self.open(choice)
+        return self.shut_logprobs(choice)
 
     cdef int reasoning(self, Choice choice, const char* p, Py_ssize_t n) except -1:
         if not choice.role:
@@ -99,7 +119,7 @@ cdef class ToChat(Encoder):
 
     cdef int signature(self, Choice choice, str vendor, bytes value, bint redacted) except -1:
         if choice.thought_cut and not redacted:
-            self.turn.dropped.add("signature")  # with half of its text it would be refused
+            self.turn.drop("signature")  # with half of its text it would be refused
             return 0
         if not choice.role:
             self.role(choice, False)

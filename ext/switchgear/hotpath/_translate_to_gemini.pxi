@@ -18,6 +18,21 @@ cdef dict gemini_usage(Counts c):
     return usage
 
 
+cdef dict _gemini_logprob(object told):
+    cdef dict one = as_dict(told)
+    return {"token": as_str(one.get("token")), "logProbability": one.get("logprob")}
+
+
+cdef dict _gemini_logprobs(list content):
+    """Chat's `logprobs.content` as logprobsResult (§6)."""
+    return {
+        "chosenCandidates": [_gemini_logprob(one) for one in content],
+        "topCandidates": [
+            {"candidates": [_gemini_logprob(top) for top in as_list(as_dict(one).get("top_logprobs"))]} for one in content
+        ],
+    }
+
+
 cdef class ToGemini(Encoder):
     cdef bint array
     cdef bint opened        # the array's bracket is out
@@ -46,6 +61,9 @@ cdef class ToGemini(Encoder):
     cdef inline int parts_end(self, Choice choice) except -1:
         self.out.put(b'],"role":"model"},"index":', 26)
         self.out.number(choice.index)
+        if choice.logprobs is not None:
+            self.out.add(b',"logprobsResult":' + dumped(_gemini_logprobs(choice.logprobs)))
+            choice.logprobs = None
         self.out.put(b"}],", 3)
         self.out.add(self.tail)
         return self.shut()
@@ -83,6 +101,9 @@ cdef class ToGemini(Encoder):
         return self.part(choice, b'{"text":"","thought":true,"thoughtSignature":"' + escaped(packed.decode()) + b'"}'
                          if vendor != "gemini" else b'{"text":"","thoughtSignature":"' + escaped(packed.decode()) + b'"}')
 
+    cdef int logprobs(self, Choice choice) except -1:
+        return self.part(choice, b'{"text":""}')
+
     cdef int call_start(self, Choice choice, Call call) except -1:
         call.arguments = Buffer()
         return 0
@@ -102,17 +123,19 @@ cdef class ToGemini(Encoder):
             whole = False
         if not whole:
             if choice.reason == "length":
-                self.turn.dropped.add("functionCall")  # cut off by the token limit: a call with half its arguments is none
+                self.turn.drop("functionCall")  # cut off by the token limit: a call with half its arguments is none
                 return 0
             raise ValueError("tool arguments are not a JSON object")
         args = b" ".join(args.splitlines())  # white space between tokens may hold line ends, strings may not
         part = b'{"functionCall":{"id":"' + escaped(call.id) + b'","name":"' + escaped(call.name) + b'","args":' + args + b"}"
         if call.signature is not None:
             part += b',"thoughtSignature":"' + escaped(call.signature.decode()) + b'"'
+        elif call.index == 0:  # Gemini, should it be asked next, wants one on the first call of a turn
+            part += b',"thoughtSignature":"skip_thought_signature_validator"'
         return self.part(choice, part + b"}")
 
     cdef int annotation(self, Choice choice, dict cite) except -1:
-        self.turn.hold(256)
+        self.turn.hold(256 + len(cite["url"]) + len(cite["title"]))
         self.cites.setdefault(choice.index, []).append(cite)
         return 0
 

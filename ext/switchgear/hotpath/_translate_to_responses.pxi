@@ -20,6 +20,11 @@ _RESPONSE_DEFAULTS = {
 }
 
 
+cdef enum:
+    NO_LOGPROBS = 12        # length of `[],"delta":"`
+    ITEM = 512              # what an output item or a part of one costs beside its text, bytes
+
+
 cdef class Item:
     cdef str kind           # message, reasoning or function_call
     cdef bytes id
@@ -27,6 +32,7 @@ cdef class Item:
     cdef Buffer text        # of the open part, or the arguments
     cdef list parts         # finished content parts, JSON
     cdef list cites         # of the open part, JSON
+    cdef list logprobs      # of the open part, JSON
     cdef bint refusing      # the open part is a refusal
     cdef bint part          # a part is open
     cdef bint closed
@@ -84,12 +90,14 @@ cdef class ToResponses(Encoder):
 
     cdef Item add(self, str kind, str prefix, bytes extra):
         cdef Item item = Item()
+        self.turn.hold(ITEM)
         item.kind = kind
         item.id = self.turn.make_id(prefix, 32).encode()
         item.index = self.count
         item.text = Buffer()
         item.parts = []
         item.cites = []
+        item.logprobs = []
         self.count += 1
         self.done.append(b"")
         self.event(b"response.output_item.added")
@@ -155,8 +163,10 @@ cdef class ToResponses(Encoder):
             self.out.add(b',"refusal":"' + text + b'"}\n\n')
             part = b'{"type":"refusal","refusal":"' + text + b'"}'
         else:
-            self.out.add(b',"text":"' + text + b'","logprobs":[]}\n\n')
-            part = b'{"type":"output_text","text":"' + text + b'","annotations":[' + b",".join(item.cites) + b'],"logprobs":[]}'
+            logprobs = b",".join(item.logprobs)
+            self.out.add(b',"text":"' + text + b'","logprobs":[' + logprobs + b"]}\n\n")
+            part = (b'{"type":"output_text","text":"' + text + b'","annotations":[' + b",".join(item.cites) + b'],"logprobs":['
+                    + logprobs + b"]}")
         self.event(b"response.content_part.done")
         self.where(item)
         self.out.put(b',"content_index":', 17)
@@ -164,6 +174,7 @@ cdef class ToResponses(Encoder):
         self.out.add(b',"part":' + part + b"}\n\n")
         item.parts.append(part)
         item.cites = []
+        item.logprobs = []
         return 0
 
     cdef int close_message(self, bytes status) except -1:
@@ -180,9 +191,25 @@ cdef class ToResponses(Encoder):
             self.open_part(False)
         self.keep(self.message, p, n)
         self.event(b"response.output_text.delta")
-        self.out.add(self.message.delta)
+        if choice.logprobs is not None:
+            self.delta_logprobs(choice)
+        else:
+            self.out.add(self.message.delta)
         self.out.put(p, n)
         return self.out.put(b'"}\n\n', 4)
+
+    cdef int delta_logprobs(self, Choice choice) except -1:
+        """What stands before the text of a delta that has log probabilities; the part repeats them at its end."""
+        cdef bytes told = dumped(choice.logprobs)
+        cdef bytes start = self.message.delta
+        told = told[1 : len(told) - 1]
+        choice.logprobs = None
+        self.turn.hold(len(told))
+        self.message.logprobs.append(told)
+        return self.out.add(start[: len(start) - NO_LOGPROBS] + b"[" + told + b'],"delta":"')
+
+    cdef int logprobs(self, Choice choice) except -1:
+        return self.text(choice, NULL, 0)
 
     cdef int refusal(self, Choice choice, const char* p, Py_ssize_t n) except -1:
         self.open_part(True)
@@ -208,7 +235,7 @@ cdef class ToResponses(Encoder):
         return 0
 
     cdef int media(self, Choice choice, str mime, str data) except -1:
-        self.turn.dropped.add("images" if mime.startswith("image/") else "audio")
+        self.turn.drop("images" if mime.startswith("image/") else "audio")
         return 0
 
     # reasoning -------------------------------------------------------------------------------------------------------

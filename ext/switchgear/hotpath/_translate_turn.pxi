@@ -120,6 +120,7 @@ cdef class Choice:
     cdef bint spoke             # any text or refusal
     cdef Buffer thought         # the reasoning block being sent, kept for its signature
     cdef bint thought_cut       # it was too long to keep
+    cdef list logprobs          # of the text that comes next, in chat's form; None for none
 
     def __cinit__(self, int index):
         self.index = index
@@ -154,6 +155,9 @@ cdef class Encoder:
     cdef int annotation(self, Choice choice, dict cite) except -1:
         return 0
     cdef int media(self, Choice choice, str mime, str data) except -1:
+        return 0
+    cdef int logprobs(self, Choice choice) except -1:
+        """`choice.logprobs` belong to no text."""
         return 0
     cdef int end(self) except -1:
         return 0
@@ -202,6 +206,12 @@ cdef class Turn:
             raise _Overlong(f"the answer holds more than {self.max_held} bytes that its last events must repeat")
         return 0
 
+    cdef int drop(self, object name) except -1:
+        """Note what came and cannot be said. An upstream may make up as many names as it likes: only so many are kept."""
+        if len(self.dropped) < MAX_DROPPED and type(name) is str:
+            self.dropped.add((<str>name)[:MAX_NAME])
+        return 0
+
     cdef Choice choice(self, long long index):
         cdef Choice found
         if index == 0:
@@ -216,6 +226,10 @@ cdef class Turn:
 
     cdef int start(self, str id, str model) except -1:
         self.started = True
+        return self.open(id, model)
+
+    cdef int open(self, str id, str model) except -1:
+        """The upstream names its answer, of which nothing has come yet: what follows may still be an error in its place."""
         if self.begun:
             return 0
         self.begun = True
@@ -231,6 +245,19 @@ cdef class Turn:
         choice.spoke = True
         choice.chars += characters(p, n)
         return self.encoder.text(choice, p, n)
+
+    cdef int logprobs(self, Choice choice, object told) except -1:
+        """The log probabilities of the text that the same event brings: the encoder takes them along with it."""
+        if type(told) is list and told:
+            choice.logprobs = <list>told
+        return 0
+
+    cdef int logprobs_end(self, Choice choice) except -1:
+        """The event is over: what no text took along goes on its own."""
+        if choice.logprobs is not None:
+            self.encoder.logprobs(choice)
+            choice.logprobs = None
+        return 0
 
     cdef int text_str(self, Choice choice, object s) except -1:
         cdef bytes b

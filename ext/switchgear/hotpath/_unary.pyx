@@ -368,7 +368,10 @@ cdef class Unary:
         if found.error_start >= 0 and found.choices_start < 0:
             return False
         if found.usage_start >= 0:
-            self.usage = path.read_usage(body[found.usage_start : found.usage_end], body)
+            self.usage = path.read_usage(
+                body[found.usage_start : found.usage_end],
+                body[found.tier_start : found.tier_end] if found.tier_start >= 0 else b"",
+            )
         if self.hop.token is not None and found.model_start >= 0:
             body = splice(body, found.model_start, found.model_end, self.lane.name)
         headers.append((b"x-switchgear-target", self.hop.target.header))

@@ -1,7 +1,7 @@
 """Public prices of many vendors' models, as the genai-prices project keeps them.
 
-1. `bundled` takes them from the installed package, `read` from a file that `switchgear prices update` wrote; both give
-   the same structs.
+1. `bundled` takes them from the installed package, `read` from a file that `switchgear prices update` wrote. Both keep
+   them as JSON, half a megabyte: as objects they would take ten times that.
 2. `Catalogue.find` matches a model's name the way the project's own clauses say; the first model that matches is it.
 3. Its prices become a `Schedule`: dated entries, daily windows, and what service tiers cost instead.
 
@@ -12,15 +12,16 @@ tokens or requests besides those counts as unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
+from switchgear.accounting import bundle
 from switchgear.accounting.price import Price
 from switchgear.accounting.rates import Steps, per_million, pico
 from switchgear.accounting.schedule import Always, Daily, Entry, Schedule, Since, When
@@ -136,28 +137,65 @@ class Vendor(Struct, frozen=True, omit_defaults=True):
     id: str
     api_pattern: str = ""
     models: list[Model] = []
-    fallback_model_providers: list[str] | None = None
+    fallback_model_providers: tuple[str, ...] = ()
+
+
+class PackedVendor(Struct, frozen=True):
+    """A vendor whose models are still JSON."""
+
+    id: str
+    models: msgspec.Raw = msgspec.Raw(b"[]")
+    api_pattern: str = ""
+    fallback_model_providers: tuple[str, ...] = ()
+
+
+class _Matched(Struct, frozen=True):
+    """What is looked at of each model."""
+
+    match: Clause
 
 
 _vendors = msgspec.json.Decoder(list[Vendor])
+_packed = msgspec.json.Decoder(list[PackedVendor])
+_split = msgspec.json.Decoder(list[msgspec.Raw])
+_matched = msgspec.json.Decoder(_Matched)
+_model = msgspec.json.Decoder(Model)
+
+
+class _Seller:
+    """A vendor, its models by their clauses once one was asked for."""
+
+    __slots__ = ("_models", "vendor")
+
+    def __init__(self, vendor: PackedVendor):
+        self.vendor = vendor
+        self._models: list[tuple[Clause, msgspec.Raw]] | None = None
+
+    def __len__(self) -> int:
+        return len(_split.decode(self.vendor.models))
+
+    def find(self, name: str) -> Model | None:
+        if self._models is None:
+            self._models = [(_matched.decode(each).match, each) for each in _split.decode(self.vendor.models)]
+        return next((_model.decode(each) for clause, each in self._models if clause.matches(name)), None)
 
 
 class Catalogue:
     """vendors: in the order in which the project has them. source: what versions of prices begin with."""
 
-    def __init__(self, vendors: Iterable[Vendor], source: str):
+    def __init__(self, vendors: Iterable[PackedVendor], source: str):
         self.source = source
-        self._vendors = {vendor.id: vendor for vendor in vendors}
+        self._vendors = {vendor.id: _Seller(vendor) for vendor in vendors}
 
     def __len__(self) -> int:
-        return sum(len(vendor.models) for vendor in self._vendors.values())
+        return sum(map(len, self._vendors.values()))
 
     def __contains__(self, vendor: str) -> bool:
         return vendor in self._vendors
 
     def vendor_at(self, address: str) -> str | None:
         """The id of the vendor that is reached at a URL."""
-        for vendor in self._vendors.values():
+        for vendor in (seller.vendor for seller in self._vendors.values()):
             if vendor.api_pattern and re.match(vendor.api_pattern, address):
                 return vendor.id
         return None
@@ -169,21 +207,26 @@ class Catalogue:
             return None
         lowered = name.lower()
         for reference in dict.fromkeys((lowered, _dashed(lowered))):
-            if (model := _match(seller, reference)) is not None:
+            if (model := seller.find(reference)) is not None:
                 return schedule_of(model, self.source, tiers=True)
-            for other in seller.fallback_model_providers or ():
-                if other in self._vendors and (model := _match(self._vendors[other], reference)) is not None:
+            for other in seller.vendor.fallback_model_providers:
+                if other in self._vendors and (model := self._vendors[other].find(reference)) is not None:
                     return schedule_of(model, self.source, tiers=False)
         return None
 
 
+@cache
 def bundled() -> Catalogue:
-    """The catalogue of the installed package. Takes half a second the first time."""
-    import genai_prices
-    from genai_prices.data import providers
+    """The catalogue of the installed package. Takes a second the first time.
 
-    vendors = msgspec.convert([_plain(provider) for provider in providers], list[Vendor])
-    return Catalogue(vendors, f"genai-prices/{genai_prices.__version__}")
+    Raises OSError where the package cannot be read.
+    """
+    try:
+        version, content = bundle.begin().result()
+    except OSError:
+        bundle.begin.cache_clear()  # the next time it may go well
+        raise
+    return Catalogue(_packed.decode(content), f"genai-prices/{version}")
 
 
 def read(content: bytes) -> Catalogue:
@@ -195,11 +238,16 @@ def read(content: bytes) -> Catalogue:
         vendors = _vendors.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise ValueError(f"not a price catalogue: {exc}") from exc
-    catalogue = Catalogue(vendors, f"genai-prices/{sha256(content).hexdigest()[:12]}")
     _check(vendors)
+    catalogue = Catalogue(_packed.decode(pack(vendors)), f"genai-prices/{sha256(content).hexdigest()[:12]}")
     if not len(catalogue):
         raise ValueError("not a price catalogue: it has no models")
     return catalogue
+
+
+def pack(vendors: list[Vendor]) -> bytes:
+    """As JSON, without what no price is made of."""
+    return msgspec.json.encode(vendors)
 
 
 def schedule_of(model: Model, source: str, *, tiers: bool) -> Schedule | None:
@@ -220,10 +268,6 @@ def schedule_of(model: Model, source: str, *, tiers: bool) -> Schedule | None:
         return Price(source, _steps(prices), own, request_picousd=_per_request(prices))
 
     return Schedule(base, extra, price)
-
-
-def _match(vendor: Vendor, name: str) -> Model | None:
-    return next((model for model in vendor.models if model.match.matches(name)), None)
 
 
 _COMPACT_DATE = re.compile(r"-(20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
@@ -292,21 +336,3 @@ def _check_clause(clause: Clause) -> None:
         re.compile(clause.regex)
     for inner in (*(clause.any_of or ()), *(clause.all_of or ())):
         _check_clause(inner)
-
-
-def _plain(thing: Any) -> Any:
-    """The package's objects as the JSON form has them; what is not a price is left behind."""
-    if isinstance(thing, Decimal | str | int | bool) or thing is None:
-        return thing
-    if isinstance(thing, date | time):
-        return thing.isoformat()
-    if isinstance(thing, list):
-        return [_plain(item) for item in thing]
-    if isinstance(thing, Mapping):
-        return {key: _plain(value) for key, value in thing.items()}
-    renamed = {"or_": "or", "and_": "and"}
-    return {
-        renamed.get(name, name): _plain(value)
-        for name, value in vars(thing).items()
-        if value is not None and name != "extractors" and not name.startswith("_")
-    }

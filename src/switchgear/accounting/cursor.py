@@ -11,7 +11,16 @@ import os
 from pathlib import Path
 
 from switchgear.db.usage import Batch
-from switchgear.hotpath._journal import MAX_FRAME_BYTES, SEGMENT_HEAD_BYTES, Journal, Row, Totals, decode, next_frame
+from switchgear.hotpath._journal import (
+    MAX_FRAME_BYTES,
+    SEGMENT_HEAD_BYTES,
+    Journal,
+    Row,
+    Segment,
+    Totals,
+    decode,
+    next_frame,
+)
 from switchgear.observability import logs
 
 log = logs.get(__name__)
@@ -41,20 +50,31 @@ class Cursor:
                 continue
             if self._pinned:
                 self.journal.pin(segment.number)
-            offset = self._looked[1] if segment.number == self._looked[0] else 0
-            piece = _Piece(self, segment.number, max(offset, SEGMENT_HEAD_BYTES))
-            await piece.read(segment.size, max_rows)
-            self._looked = (segment.number, piece.offset)
-            if piece.rows:
-                start = (self.segment, self.offset)
-                self._looked = start  # until it is stored
-                return Batch(self.number, start, (segment.number, piece.offset), piece.rows, piece.totals)
+            if (batch := await self._read(segment, max_rows)) is not None:
+                return batch
         self._unpin()
         return None
 
-    def advance(self, batch: Batch) -> None:
-        """The batch is stored."""
+    async def read_on(self, batch: Batch, max_rows: int) -> Batch | None:
+        """The rows behind `batch` in its segment, which stays pinned; `batch` is to be stored with them."""
         self._looked = self.segment, self.offset = batch.end
+        segment = next((each for each in self.journal.segments if each.number == self.segment), None)
+        return await self._read(segment, max_rows) if segment is not None else None
+
+    async def _read(self, segment: Segment, max_rows: int) -> Batch | None:
+        offset = self._looked[1] if segment.number == self._looked[0] else 0
+        piece = _Piece(self, segment.number, max(offset, SEGMENT_HEAD_BYTES))
+        await piece.read(segment.size, max_rows)
+        self._looked = (segment.number, piece.offset)
+        if not piece.rows:
+            return None
+        start = (self.segment, self.offset)
+        self._looked = start  # until it is stored
+        return Batch(self.number, start, (segment.number, piece.offset), piece.rows, piece.totals)
+
+    def advance(self, end: tuple[int, int]) -> None:
+        """What was read is stored, up to `end`."""
+        self._looked = self.segment, self.offset = end
         self._unpin()
 
     def _unpin(self) -> None:

@@ -4,7 +4,7 @@ One round, several times a second:
 1. what the disk did not take is written again;
 2. what all journals of the machine hold is counted against the quota (each second);
 3. journals whose process ended are adopted: opening one writes the rows of its open requests (each two seconds);
-4. each journal held here is read on, in batches, into the database and into each sink;
+4. each journal held here is read on, a segment at a time, into the database and into each sink;
 5. segments that all of them have are deleted; an adopted journal that is done, whole;
 6. rows older than the retention are removed (each hour).
 
@@ -29,8 +29,9 @@ from switchgear.accounting.cursor import Cursor
 from switchgear.accounting.feeds import Feed
 from switchgear.accounting.sinks import make_sinks
 from switchgear.config.schema_prices import Ledger as LedgerSettings
-from switchgear.db.migrate import migrate
-from switchgear.db.usage import Moved, UsageStore
+from switchgear.db.revision import ensure_head
+from switchgear.db.usage import Batch, Moved, open_store
+from switchgear.errors import DatabaseError
 from switchgear.hotpath._journal import Journal
 from switchgear.observability import logs
 
@@ -41,10 +42,10 @@ COUNT_S = 1.0
 ADOPT_S = 2.0
 EXPIRE_S = 3600.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 5.0
-BATCH_ROWS = 5000
-BATCHES_A_ROUND = 20  # then the other journals have their turn
+BATCH_ROWS = 1000  # in memory at a time
+TRANSACTIONS_A_ROUND = 5  # each of a segment at most; then the other journals have their turn
 CLOSE_S = 5.0  # to close connections that answer nothing
-STORE_S = 60.0  # for one batch, whatever the driver waits for
+STORE_S = 60.0  # for one transaction, whatever the driver waits for
 SAY_AGAIN_S = 60.0
 
 
@@ -71,7 +72,7 @@ class Drain:
         self.settings = settings
         self.state = DrainState()
         self._url = url
-        self._store = UsageStore(url)
+        self._store = open_store(url)
         self._sinks = make_sinks(settings.sinks)
         self._own = journal
         self._held: dict[str, _Held] = {}
@@ -155,7 +156,8 @@ class Drain:
         if now >= self._said_at:
             self._said_at = now + SAY_AGAIN_S
             # Of a driver's error only the kind: its text may hold the statement and what was bound to it.
-            log.error("ledger: rows wait in the journal, the database takes none", error=type(error).__name__)
+            reason = str(error) if isinstance(error, DatabaseError) else type(error).__name__
+            log.error("ledger: rows wait in the journal, the database takes none", error=reason)
 
     async def _last_rounds(self) -> None:
         async with asyncio.timeout(max(self._deadline - time.monotonic(), 0.1)):
@@ -192,7 +194,7 @@ class Drain:
         if self._is_due("adopt", ADOPT_S):
             await asyncio.to_thread(self._adopt)
         if not self._migrated:
-            await migrate(self._url)
+            await ensure_head(self._url)
             self._migrated = True
         rows = 0
         for name, held in list(self._held.items()):
@@ -244,24 +246,24 @@ class Drain:
 
     async def _drain(self, held: _Held) -> int:
         rows = 0
-        for _ in range(BATCHES_A_ROUND):
+        for _ in range(TRANSACTIONS_A_ROUND):
             cursor = held.cursor or await self._find(held)
             batch = await cursor.read(BATCH_ROWS)
             if batch is None:
                 break
             try:
                 async with asyncio.timeout(STORE_S):
-                    await self._store.add(batch)
+                    stored = await self._store.add(batch, _following(cursor, batch))
             except Moved:  # stored already: the answer to its commit was lost
                 held.cursor = None
                 continue
             except BaseException:
                 held.cursor = None  # it may have been stored all the same: the database knows
                 raise
-            cursor.advance(batch)
-            held.journal.count_drained(batch.end[0], len(batch.rows))
-            rows += len(batch.rows)
-            self.state.drained_rows += len(batch.rows)
+            cursor.advance(stored.end)
+            held.journal.count_drained(stored.end[0], stored.rows)
+            rows += stored.rows
+            self.state.drained_rows += stored.rows
             self.state.drained_at = time.time()
         return rows
 
@@ -287,6 +289,20 @@ class Drain:
         removed = await self._store.expire(int((time.time() - self.settings.retention) * 1_000_000))
         if removed:
             log.info("ledger: removed rows older than the retention", rows=removed)
+
+
+def _following(cursor: Cursor, batch: Batch) -> Callable[[], Awaitable[Batch | None]]:
+    """What goes into the transaction of `batch` besides: the rest of its segment."""
+    last = batch
+
+    async def read() -> Batch | None:
+        nonlocal last
+        following = await cursor.read_on(last, BATCH_ROWS)
+        if following is not None:
+            last = following
+        return following
+
+    return read
 
 
 class _Held:

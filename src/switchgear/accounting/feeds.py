@@ -65,7 +65,7 @@ class Feed:
             if batch is None:
                 return
             await self.sink.send(batch.rows, self._token(batch))
-            self._cursor.advance(batch)
+            self._cursor.advance(batch.end)
             self.progress.done, self.progress.sending = batch.end, None
 
     async def _next(self) -> Batch | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Table
 
 from switchgear.accounting.row import COLUMNS
-from switchgear.db.tables import DIMENSIONS
+from switchgear.db.names import DIMENSIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
 
 NAMES = (*DIMENSIONS, "request_id")
 _PLACE = {name: COLUMNS.index(name) for name in (*NAMES, "time_us")}
@@ -41,6 +43,20 @@ class Filters(Struct, frozen=True):
         if self.until_us is not None:
             found.append(column < self.until_us // unit)
         return found
+
+    def condition(self, time: str, unit_us: int) -> tuple[str, list[Any]]:
+        """The same as plain SQL with a `?` for each of the values beside it. time: the column, in units of
+        `unit_us`."""
+        parts = ["1 = 1"]
+        values: list[Any] = []
+        for name, wanted in self.names.items():
+            parts.append(f'"{name}" IN ({", ".join("?" * len(wanted))})')
+            values += wanted
+        for sign, bound in ((">=", self.since_us), ("<", self.until_us)):
+            if bound is not None:
+                parts.append(f"{time} {sign} ?")
+                values.append(bound // unit_us)
+        return " AND ".join(parts), values
 
     def between(self, since_us: int | None, until_us: int | None) -> Filters:
         """The same names in another time."""

@@ -19,6 +19,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from switchgear.accounting import bundle
 from switchgear.accounting import catalogue as catalogues
 from switchgear.accounting.catalogue import Catalogue
 from switchgear.accounting.price import UNKNOWN, Price
@@ -165,7 +166,7 @@ class Prices:
 def load_catalogue(config: Config) -> Catalogue:
     """The catalogue of `price_catalogue`, the package's own where there is no such file. Raises ConfigError."""
     if config.price_catalogue is None:
-        return catalogues.bundled()
+        return _bundled()
     try:
         with Path(config.price_catalogue).open("rb") as file:
             content = file.read(catalogues.MAX_FILE_BYTES + 1)
@@ -173,10 +174,23 @@ def load_catalogue(config: Config) -> Catalogue:
             raise ValueError("not a price catalogue: it is too large")
         return catalogues.read(content)
     except FileNotFoundError:
-        return catalogues.bundled()
+        return _bundled()
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
         raise ConfigError(f"{config.price_catalogue}: {reason}", key="price_catalogue") from exc
+
+
+def _bundled() -> Catalogue:
+    try:
+        return catalogues.bundled()
+    except OSError as error:
+        raise ConfigError(str(error)) from error
+
+
+def prepare(config: Config) -> None:
+    """Begin to load the built-in catalogue in the background, where the configuration will need it."""
+    if config.price_catalogue is None or not Path(config.price_catalogue).exists():
+        bundle.begin()
 
 
 def configured(entries: Sequence[PriceEntry]) -> Schedule:

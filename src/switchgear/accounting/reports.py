@@ -10,7 +10,8 @@ from sqlalchemy import case, func
 from switchgear.accounting.filters import Filters
 from switchgear.accounting.row import COLUMNS
 from switchgear.accounting.view import View
-from switchgear.db.tables import DIMENSIONS, TOKEN_CLASSES, usage, usage_hourly
+from switchgear.db.names import DIMENSIONS, TOKEN_CLASSES
+from switchgear.db.tables import usage, usage_hourly
 
 PERIODS = ("hour", "day", "month")
 GROUPS = (*DIMENSIONS, "status", "error_class", "price_version", *PERIODS)

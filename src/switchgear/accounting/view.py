@@ -7,7 +7,6 @@ that are written after the view was opened may be missing, none is there twice.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,21 +15,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from switchgear.accounting import journals as folders
 from switchgear.accounting.filters import Filters
 from switchgear.accounting.row import COLUMNS
-from switchgear.db.engine import is_sqlite, open_engine
+from switchgear.accounting.tail import ROWS_AT_ONCE, Tail
+from switchgear.db.connection import is_sqlite
+from switchgear.db.engine import open_engine
 from switchgear.db.tables import journals, usage
-from switchgear.hotpath._journal import SEGMENT_HEAD_BYTES, Row, decode, next_frame
-
-READ_BYTES = 1 << 20
-ROWS_AT_ONCE = 1000
+from switchgear.hotpath._journal import Row
 
 
 class View:
     """A snapshot; made by `open_view`."""
 
-    def __init__(self, connection: AsyncConnection, tail: _Tail, drained: dict[str, tuple[int, int]]):
+    def __init__(self, connection: AsyncConnection, tail: Tail, drained: dict[str, tuple[int, int]]):
         self.connection = connection
         self._tail = tail
         self._drained = drained
@@ -68,7 +65,7 @@ async def open_view(url: str, root: Path) -> AsyncIterator[View]:
     Raises what the database's driver raises where it cannot be read.
     """
     with ExitStack() as stack:
-        tail = _Tail(root, stack)
+        tail = Tail(root, stack)
         engine = open_engine(url, command_s=3600.0)
         try:
             async with engine.connect() as connection:
@@ -78,41 +75,3 @@ async def open_view(url: str, root: Path) -> AsyncIterator[View]:
                 yield View(connection, tail, {name: (segment, offset) for name, segment, offset in found})
         finally:
             await engine.dispose()
-
-
-class _Tail:
-    """Open files of every segment there is."""
-
-    def __init__(self, root: Path, stack: ExitStack):
-        self._segments: list[tuple[str, int, int]] = []  # journal, number, descriptor
-        for folder in folders.folders(root):
-            for path in sorted(folder.glob("*.log")):
-                try:
-                    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                except FileNotFoundError:
-                    continue
-                stack.callback(os.close, descriptor)
-                self._segments.append((folder.name, int(path.stem), descriptor))
-
-    def rows(self, drained: dict[str, tuple[int, int]]) -> Iterator[Row]:
-        for journal, number, descriptor in self._segments:
-            segment, offset = drained.get(journal, (0, 0))
-            if number >= segment:
-                yield from _read(descriptor, number, max(offset if number == segment else 0, SEGMENT_HEAD_BYTES))
-
-
-def _read(descriptor: int, number: int, offset: int) -> Iterator[Row]:
-    """Rows of a segment from `offset` to its end as it is now."""
-    size = os.fstat(descriptor).st_size
-    while offset < size:
-        data = memoryview(os.pread(descriptor, min(READ_BYTES, size - offset), offset))
-        at, used = 0, 1
-        while used:
-            rows, used = decode(data[at:], offset + at, number, 0, ROWS_AT_ONCE)
-            yield from rows
-            at += used
-        if not at:  # torn, or being written just now
-            at = next_frame(data, 1) if len(data) > 1 else -1
-            if at < 0:
-                return
-        offset += at

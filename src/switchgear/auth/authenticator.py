@@ -6,12 +6,16 @@ welcome: a token that is somebody's key counts as that somebody, any other as no
 
 from __future__ import annotations
 
-from switchgear.auth.jwks import Jwks
+from typing import TYPE_CHECKING
+
 from switchgear.auth.keys import KeyStore
 from switchgear.auth.refusals import incorrect_key, missing_key
 from switchgear.config.owners import Owners
 from switchgear.config.schema import Config
 from switchgear.types import Principal
+
+if TYPE_CHECKING:
+    from switchgear.auth.jwks import Jwks
 
 ANONYMOUS = Principal(name="anonymous", kind="anonymous")
 
@@ -79,5 +83,7 @@ class Authenticator:
 
 
 def _shared(previous: Authenticator | None, url: str, refresh_s: float) -> Jwks:
+    from switchgear.auth.jwks import Jwks  # with cryptography too
+
     jwks = previous._jwks if previous is not None else None
     return jwks if jwks is not None and (jwks.url, jwks.refresh_s) == (url, refresh_s) else Jwks(url, refresh_s)

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from switchgear.accounting.prices import load_catalogue, prepare
 from switchgear.cli.run_dir import run_directory
 from switchgear.config.environment import from_environment
 from switchgear.config.load import SIMULATOR_VARIABLE, load, with_simulator
@@ -20,7 +21,6 @@ from switchgear.errors import ConfigError
 from switchgear.hotpath import require
 from switchgear.observability import logs
 from switchgear.providers.registry import provider_types
-from switchgear.server.supervisor import Supervisor
 
 DEMO_MODEL = "demo"
 
@@ -40,6 +40,7 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     simulator: subprocess.Popen[str] | None = None
     try:
         config = load(path, known_types=provider_types()) if path else from_environment()
+        prepare(config)
         config = _overridden(config, host, port, workers)
         if needs_simulator(config):
             simulator, simulator_url = start_simulator()
@@ -56,8 +57,11 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
 
 def run(config: Config, path: Path | None, simulated: bool) -> None:
     """Serve until SIGTERM or SIGINT."""
+    from switchgear.server.supervisor import Supervisor  # the gateway: half a second, in which prices are made ready
+
     logs.configure(config.logging)
     _raise_file_limit()
+    load_catalogue(config)  # before the workers are forked, which share it
     with run_directory() as run_dir:
         supervisor = Supervisor(config, path, run_dir)
         banner(config, simulated)

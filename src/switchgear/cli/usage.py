@@ -27,7 +27,7 @@ from switchgear.config.environment import from_environment
 from switchgear.config.load import load
 from switchgear.config.schema import Config, Logging
 from switchgear.db.migrate import migrate
-from switchgear.db.tables import DIMENSIONS
+from switchgear.db.names import DIMENSIONS
 from switchgear.errors import ConfigError, DatabaseError
 from switchgear.observability import logs
 from switchgear.providers.registry import provider_types

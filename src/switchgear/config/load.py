@@ -108,7 +108,9 @@ def _anchored(config: Config, file: str | None, environment: Mapping[str, str]) 
     if file is None:
         return config
     folder = FilePath(file).absolute().parent
-    ledger = msgspec.structs.replace(config.ledger, path=str(folder / config.ledger.path))
+    ledger = config.ledger
+    if ledger.path.strip():
+        ledger = msgspec.structs.replace(ledger, path=str(folder / ledger.path))
     database = config.database
     scheme, separator, rest = database.url.partition(":///")
     if scheme == "sqlite" and separator and rest[:1] not in ("", "/", ":"):

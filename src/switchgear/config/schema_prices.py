@@ -86,7 +86,7 @@ class Ledger(Section, frozen=True):
     database keeps rows, for ever without it; sums by hour and day are kept."""
 
     enabled: bool = True
-    path: Annotated[str, Meta(min_length=1)] = "ledger/"
+    path: str = "ledger/"
     max_bytes: Size = Size(1024 * 1024 * 1024)
     when_full: Literal["refuse", "drop_oldest"] = "refuse"
     retention: Duration | None = None

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from switchgear.db.engine import is_sqlite, open_engine, sqlite_path
+from switchgear.db.connection import is_sqlite, sqlite_path
+from switchgear.db.engine import open_engine
+from switchgear.db.revision import HEAD
 from switchgear.errors import DatabaseError
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5317C46EA2  # of PostgreSQL's advisory locks; any number that nobody else uses
 _MIGRATION_S = 3600.0

@@ -27,32 +27,9 @@ from sqlalchemy import (
     Text,
 )
 
-metadata = MetaData()
+from switchgear.db.names import DIMENSIONS, FLAGS, SUMMED_MS, SUMS, TOKEN_CLASSES
 
-DIMENSIONS = (
-    "endpoint",
-    "organization",
-    "project",
-    "user",
-    "key",
-    "model",
-    "served_model",
-    "provider",
-    "credential",
-)
-TOKEN_CLASSES = (
-    "input_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "input_audio_tokens",
-    "cached_audio_tokens",
-    "output_audio_tokens",
-    "images",
-)
-SUMS = ("requests", "errors", "estimated", *TOKEN_CLASSES, "cost_nanousd", "first_tokens", "timed")
-SUMMED_MS = ("first_token_ms", "total_ms")
+metadata = MetaData()
 
 journals = Table(
     "journals",
@@ -76,7 +53,7 @@ usage = Table(
     Column("endpoint", Text, nullable=False),
     Column("status", SmallInteger, nullable=False),
     Column("error_class", Text, nullable=False),
-    *(Column(name, Boolean, nullable=False) for name in ("stream", "from_cache", "estimated", "unknown_price")),
+    *(Column(name, Boolean, nullable=False) for name in FLAGS),
     *(Column(name, BigInteger, nullable=False) for name in TOKEN_CLASSES),
     Column("service_tier", Text, nullable=False),
     Column("cost_nanousd", BigInteger, nullable=False),

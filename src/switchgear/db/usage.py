@@ -1,37 +1,31 @@
-"""Writing the ledger's tables: a batch of rows, its sums and the journal's position in one transaction.
+"""Writing the ledger's tables: rows of a journal, their sums and the journal's position in one transaction.
 
-Why no row is lost or stored twice: the transaction begins by moving the journal's position from where the batch begins
-to where it ends. That fails when the position is not the beginning: a batch whose commit was not answered is not stored
-again, nor is one that a second drain has stored; the caller asks for the position and goes on from there.
+Why no row is lost or stored twice: the transaction begins by moving the journal's position from where the rows begin
+to where they end. That fails when the position is not the beginning: rows whose commit was not answered are not stored
+again, nor are those that a second drain has stored; the caller asks for the position and goes on from there.
+
+Sums cost more than rows where there are many names: they are added up over all batches of a transaction and written
+once, at its end.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from switchgear.db.engine import is_sqlite, open_engine
-from switchgear.db.tables import DIMENSIONS, SUMMED_MS, SUMS, journals, usage
+from switchgear.db.connection import is_sqlite
 
 if TYPE_CHECKING:
-    from switchgear.hotpath._journal import Row, Totals
+    from switchgear.db.statements import Sums
+    from switchgear.hotpath._journal import Row
 
-_USAGE = tuple(column.name for column in usage.columns)
-_KEYS = ("start_s", *DIMENSIONS)
-_SUMMED = (*SUMS, *SUMMED_MS)
-_TYPES = ["bigint", *["text"] * len(DIMENSIONS), *["bigint"] * len(SUMS), *["double precision"] * len(SUMMED_MS)]
-_DAY_S = 86400
-_PARTITION_LOCK = 0x5317C46EA3
-_RETENTION_LOCK = 0x5317C46EA4
-_DELETED_AT_ONCE = 5000
-_POSITION_US = 30 * _DAY_S * 1_000_000  # how much longer than its rows a journal's position is kept
+MOST_SUMS = 10_000
+"""After so many sums a transaction takes no further batch: each is a kilobyte in memory."""
+KEPT_US = 30 * 86_400_000_000
+"""How much longer than its rows a journal's position is kept."""
 
 
 @dataclass(slots=True)
@@ -51,184 +45,86 @@ class Batch:
     start: tuple[int, int]
     end: tuple[int, int]
     rows: list[Row]
-    totals: dict[tuple[int, tuple[str, ...]], Totals] = field(default_factory=dict)
+    totals: Sums = field(default_factory=dict)
+
+    def place(self, start: tuple[int, int], rows: int) -> tuple[int, ...]:
+        """What `statements.ADVANCE` takes, to move the journal from `start` behind this batch."""
+        return (*self.end, rows, now_us(), self.journal, *start)
+
+
+@dataclass(slots=True)
+class Stored:
+    """What one transaction stored: so many rows, up to a position."""
+
+    rows: int
+    end: tuple[int, int]
+
+
+More = Callable[[], Awaitable[Batch | None]]
+"""The batch behind the one before, None where there is none."""
 
 
 class Moved(Exception):
     """The journal's position in the database is not where the batch begins: somebody stored it already."""
 
 
-def _quoted(names: Sequence[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+async def nothing_more() -> None:
+    """For a transaction of one batch."""
 
 
-def _upsert(table: str, values: str) -> str:
-    added = ", ".join(f'"{name}" = {table}."{name}" + excluded."{name}"' for name in _SUMMED)
-    return (
-        f"INSERT INTO {table} ({_quoted((*_KEYS, *_SUMMED))}) {values} "
-        f"ON CONFLICT ({_quoted(_KEYS)}) DO UPDATE SET {added}"
-    )
+class UsageStore(ABC):
+    """One database as the drain writes it; see `open_store`. Not shared between event loops. Call `close` at the end.
 
-
-_PARAMETERS = ", ".join("?" * (len(_KEYS) + len(_SUMMED)))
-_ARRAYS = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(_TYPES, 1))
-_SQLITE_UPSERTS = {name: _upsert(name, f"VALUES ({_PARAMETERS})") for name in ("usage_hourly", "usage_daily")}
-_POSTGRES_UPSERTS = {
-    name: _upsert(name, f"SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 - types of our own tables
-    for name in ("usage_hourly", "usage_daily")
-}
-_SQLITE_INSERT = f"INSERT INTO usage ({_quoted(_USAGE)}) VALUES ({', '.join('?' * len(_USAGE))})"  # noqa: S608 - ours
-
-
-class UsageStore:
-    """One database as the drain writes it. Not shared between event loops. Call `close` at the end.
-
-    Every method raises what the driver raises (`sqlalchemy.exc.SQLAlchemyError`, `OSError`, `TimeoutError`, asyncpg's
-    own errors) while the database is away.
+    Every method raises what the driver raises (`sqlite3.Error`, `asyncpg.PostgresError`, `asyncpg.InterfaceError`,
+    `OSError`, `TimeoutError`) while the database is away.
     """
 
-    def __init__(self, url: str, *, command_s: float = 30.0):
-        self.url = url
-        self.sqlite = is_sqlite(url)
-        self.engine: AsyncEngine = open_engine(url, command_s=command_s).execution_options(immediate=True)
-        self._partitions: set[tuple[int, int]] = set()
+    @abstractmethod
+    async def close(self) -> None: ...
 
-    async def close(self) -> None:
-        await self.engine.dispose()
-
+    @abstractmethod
     async def position(self, name: str) -> Position:
         """How far the journal `name` is drained; a new one is at (0, 0)."""
-        query = select(journals.c.id, journals.c.segment, journals.c.offset).where(journals.c.name == name)
-        async with self.engine.begin() as connection:
-            row = (await connection.execute(query)).first()
-        if row is None:
-            row = await self._register(name, query)
-        return Position(*row)
 
-    async def _register(self, name: str, query: Any) -> Any:
-        values = {"name": name, "segment": 0, "offset": 0, "rows": 0, "drained_us": _now_us()}
-        try:
-            async with self.engine.begin() as connection:
-                await connection.execute(insert(journals).values(values))
-                return (await connection.execute(query)).one()
-        except IntegrityError:  # another process did it at the same time
-            async with self.engine.begin() as connection:
-                return (await connection.execute(query)).one()
+    @abstractmethod
+    async def add(self, batch: Batch, more: More = nothing_more) -> Stored:
+        """Store a batch, and those that `more` gives, in one transaction.
 
-    async def add(self, batch: Batch) -> None:
-        """Store a batch. Raises Moved when it is not the next one of its journal."""
-        if not self.sqlite:
-            await self._ensure_partitions(batch)
-        async with self.engine.begin() as connection:
-            await self._advance(connection, batch)
-            driver = (await connection.get_raw_connection()).driver_connection
-            hourly = [(start, *names, *sums.values()) for (start, names), sums in sorted(batch.totals.items())]
-            sums = {"usage_hourly": hourly, "usage_daily": _by_day(batch.totals)}
-            await (self._add_sqlite if self.sqlite else self._add_postgres)(driver, batch.rows, sums)
+        A batch that `more` gave and that is not part of what is returned was left for the next transaction. Raises
+        Moved when `batch` is not the next one of its journal.
+        """
 
-    async def _advance(self, connection: AsyncConnection, batch: Batch) -> None:
-        moved = await connection.execute(
-            update(journals)
-            .where(
-                journals.c.id == batch.journal,
-                journals.c.segment == batch.start[0],
-                journals.c.offset == batch.start[1],
-            )
-            .values(
-                segment=batch.end[0],
-                offset=batch.end[1],
-                rows=journals.c.rows + len(batch.rows),
-                drained_us=_now_us(),
-            )
-        )
-        if moved.rowcount != 1:
-            raise Moved
-
-    async def _add_sqlite(self, driver: Any, rows: list[Row], sums: dict[str, list[Any]]) -> None:
-        await driver.executemany(_SQLITE_INSERT, rows)
-        for table, values in sums.items():
-            await driver.executemany(_SQLITE_UPSERTS[table], values)
-
-    async def _add_postgres(self, driver: Any, rows: list[Row], sums: dict[str, list[Any]]) -> None:
-        await driver.copy_records_to_table("usage", records=rows, columns=_USAGE)
-        for table, values in sums.items():
-            # Sorted by `add`: two drains lock the rows that they share in one order.
-            await driver.execute(_POSTGRES_UPSERTS[table], *(list(column) for column in zip(*values, strict=True)))
-
-    async def _ensure_partitions(self, batch: Batch) -> None:
-        """The months that the batch's rows fall into have a partition each."""
-        months = {_month(start) for start, _ in batch.totals} - self._partitions
-        for name, low, high in sorted(_partition(month) for month in months):
-            async with self.engine.begin() as connection:
-                await connection.execute(select(func.pg_advisory_xact_lock(_PARTITION_LOCK)))
-                bounds = f"FOR VALUES FROM ({low}) TO ({high})"
-                await connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF usage {bounds}"))
-        self._partitions |= months
-
+    @abstractmethod
     async def expire(self, before_us: int) -> int:
         """Remove rows older than `before_us`, and positions of journals long gone; sums stay. Returns how many rows,
         counting those of whole partitions, or 0 where another process is at it."""
-        async with self.engine.begin() as connection:
-            await connection.execute(delete(journals).where(journals.c.drained_us < before_us - _POSITION_US))
-        return await (self._expire_sqlite if self.sqlite else self._expire_postgres)(before_us)
-
-    async def _expire_sqlite(self, before_us: int) -> int:
-        # A few at a time: each transaction keeps the other writers waiting.
-        doomed = "SELECT rowid FROM usage WHERE time_us < :before LIMIT :count"
-        statement = text(f"DELETE FROM usage WHERE rowid IN ({doomed})")  # noqa: S608 - no input in it
-        removed, count = 0, _DELETED_AT_ONCE
-        while count == _DELETED_AT_ONCE:
-            async with self.engine.begin() as connection:
-                count = (await connection.execute(statement, {"before": before_us, "count": _DELETED_AT_ONCE})).rowcount
-            removed += count
-        return removed
-
-    async def _expire_postgres(self, before_us: int) -> int:
-        async with self.engine.begin() as connection:
-            if not (await connection.execute(select(func.pg_try_advisory_xact_lock(_RETENTION_LOCK)))).scalar():
-                return 0
-            removed = await self._drop_partitions(connection, before_us)
-            rest = await connection.execute(delete(usage).where(usage.c.time_us < before_us))
-            return removed + rest.rowcount
-
-    async def _drop_partitions(self, connection: AsyncConnection, before_us: int) -> int:
-        names = await connection.execute(
-            text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage'::regclass")
-        )
-        removed = 0
-        for name in sorted(names.scalars()):
-            year, month = (int(part) for part in name.strip('"').split("_")[1:])
-            if _partition((year, month))[2] <= before_us:
-                count = await connection.execute(text(f"SELECT count(*) FROM {name}"))  # noqa: S608 - from the catalogue
-                removed += count.scalar_one()
-                await connection.execute(text(f"DROP TABLE {name}"))
-                self._partitions.discard((year, month))
-        return removed
 
 
-def _by_day(totals: dict[tuple[int, tuple[str, ...]], Totals]) -> list[tuple[Any, ...]]:
-    """The sums of a batch by day, sorted."""
-    days: dict[tuple[int, tuple[str, ...]], Any] = {}
-    for (start, names), sums in totals.items():
-        key = (start // _DAY_S * _DAY_S, names)
-        values = sums.values()
-        known = days.get(key)
-        days[key] = values if known is None else tuple(a + b for a, b in zip(known, values, strict=True))
-    return [(start, *names, *values) for (start, names), values in sorted(days.items())]
+def open_store(url: str, *, command_s: float = 30.0) -> UsageStore:
+    """The store of `sqlite:///FILE` or `postgresql://…`; it connects when it is used.
+
+    command_s: after so many seconds without an answer a statement fails (PostgreSQL). Raises ValueError for another
+    scheme.
+    """
+    if is_sqlite(url):
+        from switchgear.db.usage_sqlite import SqliteStore
+
+        return SqliteStore(url)
+    from switchgear.db.usage_postgres import PostgresStore
+
+    return PostgresStore(url, command_s=command_s)
 
 
-def _month(time_s: int) -> tuple[int, int]:
-    day = datetime.fromtimestamp(time_s, UTC)
-    return day.year, day.month
+def merge(sums: Sums, totals: Sums) -> None:
+    """Add the totals of a batch to those of its transaction."""
+    for key, found in totals.items():
+        known = sums.get(key)
+        if known is None:
+            sums[key] = found
+        else:
+            known.add(found)
 
 
-def _partition(month: tuple[int, int]) -> tuple[str, int, int]:
-    """Name and bounds in microseconds of a month's partition."""
-    year, number = month
-    following = (year + number // 12, number % 12 + 1)
-    low, high = (int(datetime(*one, 1, tzinfo=UTC).timestamp()) * 1_000_000 for one in (month, following))
-    return f"usage_{year:04d}_{number:02d}", low, high
-
-
-def _now_us() -> int:
+def now_us() -> int:
+    """Microseconds since 1970."""
     return time.time_ns() // 1000

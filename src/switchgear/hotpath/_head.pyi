@@ -9,8 +9,9 @@ class Head:
     upstream.
 
     token: of `Authorization: Bearer`, or the whole value where it is one word (some clients send it bare), else of
-    `x-api-key`, `api-key` or `x-goog-api-key`; b"" without one. length: Content-Length, -1 when absent, -2 when it is
-    no number. forwarded: the pairs named in `forward`. The others: raw values, b"" when absent.
+    `x-api-key`, `api-key` or `x-goog-api-key`; b"" without one. Several Authorization headers that differ are joined
+    with commas, as RFC 9110 §5.3 reads them, which no key matches: 401. length: Content-Length, -1 when absent, -2 when
+    it is no number. forwarded: the pairs named in `forward`. The others: raw values, b"" when absent.
     """
 
     token: bytes

@@ -65,7 +65,8 @@ def peek_request(body: bytes, max_depth: int = 512) -> Request:
 class Reply:
     """What `peek_reply` found in a non-streamed answer, at top level. Of a field given twice the last counts.
 
-    Spans as above, -1 when absent; also for usage and error that are null and for a model that is not a string.
+    Spans as above, -1 when absent; also for usage and error that are null and for a model and a service tier (`tier`)
+    that are no string.
     """
 
     model_start: int
@@ -76,6 +77,8 @@ class Reply:
     error_end: int
     choices_start: int
     choices_end: int
+    tier_start: int
+    tier_end: int
 
 def peek_reply(body: bytes, max_depth: int = 512) -> Reply:
     """Find the fields of an answer. Raises `PeekError` when the body is not a JSON object."""

@@ -2,7 +2,8 @@
 
 Upstream formats: `chat` (chat.completion.chunk events of OpenAI and those like it), `responses`, `anthropic`, `gemini`
 (events, or the JSON array that Gemini sends without alt=sse: told apart by the first byte), `ollama` (lines of
-/api/chat and /api/generate). Client dialects: `chat`, `responses`, `anthropic`, `gemini`, and `gemini-array`.
+/api/chat and /api/generate). Client dialects: `chat`, `responses`, `anthropic`, `gemini`, `gemini-array`, and
+`completions` (text_completion chunks: text and nothing else).
 
 Rules: TRANSLATION §7 to §15 and §20. `chat` to `chat` repairs what §10 lists and carries every other field through;
 `gemini` to `gemini` or `gemini-array` changes the framing. The other formats to themselves need a relay
@@ -90,7 +91,8 @@ class Translator:
         """Nothing more will be written: ended, well or not. The body can be closed."""
     @property
     def started(self) -> bool:
-        """An event that is part of an answer was seen. An error before it can still become an HTTP status."""
+        """An event that is part of an answer was seen: more than its name (`response.created`, `message_start`). An
+        error before it can still become an HTTP status."""
     @property
     def truncated(self) -> bool:
         """The input ended before the answer did."""
@@ -105,4 +107,5 @@ class Translator:
         """Bytes kept for later events, of `max_held_bytes`."""
     @property
     def dropped(self) -> list[str]:
-        """Names of what came and cannot be said in the client's dialect, sorted."""
+        """Names of what came and cannot be said in the client's dialect, sorted: at most 64, each cut at 64
+        characters."""

@@ -110,7 +110,8 @@ class Declared:
             if scope.name not in seen:
                 seen[scope.name] = 1
                 for limit in self._owned(scope):
-                    seen[limit.id] = seen.get(limit.id, 0) + 1
+                    plain = limit_id(scope, limit.resource, limit.window, hard=limit.hard, budget=limit.budget)
+                    seen[plain] = seen.get(plain, 0) + 1
             yield _limit(scope, entry, seen)
 
     def _owned(self, scope: Scope) -> list[Limit]:

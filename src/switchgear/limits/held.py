@@ -47,6 +47,7 @@ class Held:
         "need",
         "next_ms",
         "rate",
+        "reserved",
         "seed",
         "seeding",
         "slice",
@@ -69,6 +70,7 @@ class Held:
         self.status = Status.OK
         self.free = 0  # what nobody holds, as the store last said
         self.spent = 0  # of all workers, as the store last said
+        self.reserved = 0  # of this worker, as it last told
         self.idle_elsewhere = 0
         self.next_ms = 0
         self.wanted = False
@@ -111,7 +113,7 @@ class Held:
         if told.status in (Status.STALE, Status.EARLY):
             return
         self.heard = True
-        self.acked = ask.spent
+        self.acked, self.reserved = ask.spent, ask.reserved
         self.spent, self.free = told.spent, capacity - told.spent - told.held
         self.idle_elsewhere, self.next_ms, self.wanted = told.idle, told.next_ms, told.wanted
         if told.status is Status.OK:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from switchgear.errors import StateUnavailable
 from switchgear.hotpath._leases import Bucket, LimitSet, Reservation
+from switchgear.limits import headers as told
 from switchgear.limits import refusals
 from switchgear.limits.declared import Declared
 from switchgear.limits.events import Counters, Events, OnPassed
@@ -44,7 +45,7 @@ LONGEST_S = 2.0
 """A request that is overtaken again and again, by others that want less, ends after this."""
 RETRY_S = 0.02
 STATE_RETRY_AFTER_S = 1.0
-MAX_SETS = 16_384
+MAX_SETS = 8_192
 
 
 class Limits:
@@ -73,6 +74,8 @@ class Limits:
         self._loop = loop
         self._sets: dict[tuple[str, ...], LimitSet] = {}
         self._limits: dict[str, Limit] = {}
+        self.leases: Leases
+        self.events: Events
         if previous is not None:
             self.leases, self.events = previous.leases, previous.events
             self._redeclare(previous)
@@ -158,7 +161,7 @@ class Limits:
 
     def headers(self, limits: LimitSet, dialect: Dialect) -> Headers:
         """What a successful answer tells of its tightest limits."""
-        return refusals.headers(limits.buckets, dialect, self.leases.now_s())
+        return told.headers(limits, dialect, self.leases.now_s())
 
     def snapshot(self) -> AsyncIterator[dict[str, Any]]:
         """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""

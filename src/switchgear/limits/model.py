@@ -102,7 +102,7 @@ def nanousd(usd: float) -> int:
 
 
 def _escaped(value: str) -> str:
-    """So that no name can look like two: `%`, `,`, `/`, `=`, `@` and what is not printable ASCII are percent-encoded."""
+    """So that no name can look like two: `%,/=@`, spaces and what is not printable ASCII are percent-encoded."""
     plain = value.isascii() and value.isprintable() and not set(value) & set("%,/=@ ")
     if plain:
         return value

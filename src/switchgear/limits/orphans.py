@@ -137,7 +137,7 @@ def _read(fd: int) -> tuple[str, list[Ask]]:
 def _ask(slot: bytes) -> Ask | None:
     """What there is to tell of a slot: what was reserved when the worker died counts as spent, for it may have reached
     an upstream; the rest, which is not told of, goes back. Slots of concurrency are free."""
-    available, reserved, spent, seq, kind, length, _, _ = _COUNTERS.unpack_from(slot)
+    _, reserved, spent, seq, kind, length, _, _ = _COUNTERS.unpack_from(slot)
     if not 0 < length <= KEY_BYTES or seq == 0:
         return None
     key = slot[_COUNTERS.size : _COUNTERS.size + length].decode("utf-8")

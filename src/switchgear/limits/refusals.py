@@ -1,16 +1,12 @@
-"""What a caller is told about limits: headers of every answer, and the errors when a limit refuses.
-
-Formats: OpenAI's `x-ratelimit-*`, whose `reset` is a duration as Go writes it (`20ms`, `1s`, `6m0s`), and Anthropic's
-`anthropic-ratelimit-*`, whose `reset` is an RFC 3339 time (TRANSLATION §17). A family is only sent to its own clients.
-"""
+"""The errors of a limit that refuses, with what a client needs to come back at the right time."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from switchgear.errors import BudgetExhausted, GatewayError, RateLimited, RequestTooLarge
+from switchgear.limits.headers import go_duration, headers_of, remaining, rfc3339
 from switchgear.limits.model import NANO
 from switchgear.state.steps import wait_ms
 
@@ -20,18 +16,11 @@ if TYPE_CHECKING:
     from switchgear.hotpath._leases import Bucket
     from switchgear.limits.held import Held
     from switchgear.limits.model import Limit
-    from switchgear.types import Dialect, Headers
+    from switchgear.types import Headers
 
 CONCURRENT_RETRY_S = 1.0
 """Nobody knows when a request in flight ends."""
 _NEVER_RETRY = (b"x-should-retry", b"false")
-_OPENAI_FAMILIES = {"requests": "requests", "tokens": "tokens", "input_tokens": "tokens", "output_tokens": "tokens"}
-_ANTHROPIC_FAMILIES = {
-    "requests": "requests",
-    "tokens": "tokens",
-    "input_tokens": "input-tokens",
-    "output_tokens": "output-tokens",
-}
 _WORDS = {
     "requests": "requests",
     "input_tokens": "input tokens",
@@ -40,54 +29,6 @@ _WORDS = {
     "concurrent": "concurrent requests",
     "cost": "spend",
 }
-
-
-def remaining(bucket: Bucket) -> int:
-    """What is left of a limit as far as this worker knows: what it holds and what nobody does."""
-    limit, held = _parts(bucket)
-    if not bucket.hard:
-        return max(0, limit.capacity - held.spent) if held.heard else limit.capacity
-    return bucket.available + max(0, held.free) if held.heard else limit.capacity
-
-
-def reset_s(bucket: Bucket, now_s: float) -> float | None:
-    """Until the limit is as new, seconds; None when it never is. now_s: the store's Unix time."""
-    limit, held = _parts(bucket)
-    if limit.window.kind == "calendar":
-        return max(0.0, held.end_s - now_s)
-    if limit.window.kind == "sliding":
-        used = limit.capacity - min(limit.capacity, remaining(bucket))
-        return (
-            wait_ms(limit.capacity, limit.window.length_ms, used, held.next_ms or limit.window.length_ms // 60) / 1000
-        )
-    return None
-
-
-def headers(buckets: Iterable[Bucket], dialect: Dialect, now_s: float) -> Headers:
-    """Of the tightest limit of each family: the one of which the smallest share is left. Empty for Gemini's clients."""
-    if dialect == "gemini":
-        return []
-    families = _ANTHROPIC_FAMILIES if dialect == "anthropic" else _OPENAI_FAMILIES
-    tightest: dict[str, tuple[float, Bucket]] = {}
-    for bucket in buckets:
-        limit, _ = _parts(bucket)
-        family = families.get(limit.resource)
-        if family is None or not bucket.hard:
-            continue
-        share = remaining(bucket) / limit.capacity if limit.capacity else 0.0
-        if family not in tightest or share < tightest[family][0]:
-            tightest[family] = (share, bucket)
-    found: Headers = []
-    for family, (_, bucket) in tightest.items():
-        limit, _ = _parts(bucket)
-        wait = reset_s(bucket, now_s)
-        values = {"limit": str(limit.capacity), "remaining": str(min(limit.capacity, remaining(bucket)))}
-        if wait is not None:
-            values["reset"] = rfc3339(now_s + wait) if dialect == "anthropic" else go_duration(wait)
-        for what, value in values.items():
-            name = f"anthropic-ratelimit-{family}-{what}" if dialect == "anthropic" else f"x-ratelimit-{what}-{family}"
-            found.append((name.encode(), value.encode()))
-    return found
 
 
 def retry_after_s(bucket: Bucket, amount: int, now_s: float) -> float | None:
@@ -159,30 +100,12 @@ def too_large(bucket: Bucket, amount: int) -> GatewayError:
     )
 
 
-def go_duration(seconds: float) -> str:
-    """As Go's time.Duration writes it: `20ms`, `1s`, `17.399s`, `6m0s`, `1h0m0s`; to the millisecond, rounded up."""
-    milliseconds = ceil(round(seconds * 1000, 3))
-    if milliseconds < 1000:
-        return f"{milliseconds}ms" if milliseconds else "0s"
-    minutes, rest = divmod(milliseconds, 60_000)
-    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".") + "s"
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
-
-
-def rfc3339(unix_s: float) -> str:
-    """`2026-06-08T18:45:44Z`, rounded up to the second."""
-    return datetime.fromtimestamp(ceil(unix_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _dialect_headers(buckets: Iterable[Bucket], now_s: float, *, final: bool) -> dict[str, Headers]:
     tuple_ = tuple(buckets)
     last = [_NEVER_RETRY] if final else []
     return {
-        "openai": [*headers(tuple_, "openai", now_s), *last],
-        "anthropic": [*headers(tuple_, "anthropic", now_s), *last],
+        "openai": [*headers_of(tuple_, "openai", now_s), *last],
+        "anthropic": [*headers_of(tuple_, "anthropic", now_s), *last],
         "gemini": [*last],
     }
 

@@ -1,9 +1,9 @@
 """Windows of limits: sliding, by the calendar of a time zone, or without an end.
 
-A sliding window is a token bucket. It is full at first, and what was taken comes back in 60 equal steps a window (`state.steps`),
-counted from the moment at which it was last full: of a burst against 1,000 an hour exactly 1,000 pass in the first
-minute, then 16 or 17 (1,000/60, and no fraction is lost) with each further minute. So in any span of time at most
-capacity + capacity × span/window passes.
+A sliding window is a token bucket. It is full at first, and what was taken comes back in 60 equal steps a window
+(`state.steps`), counted from the moment at which it was last full: of a burst against 1,000 an hour exactly 1,000 pass
+in the first minute, then 16 or 17 (1,000/60, and no fraction is lost) with each further minute. So in any span of time
+at most capacity + capacity * span/window passes.
 
 A calendar window begins and ends with the hour, day, week (Monday) or month of its zone. Windows of a zone follow each
 other without a gap or an overlap, also where clocks are put forward or back: a day may have 23 or 25 hours, and the

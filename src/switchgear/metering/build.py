@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
+from switchgear.accounting.spent import spent
+from switchgear.db.revision import ensure_head
 from switchgear.limits.estimates import Estimates
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
 from switchgear.observability import logs
+from switchgear.state import open_store
 from switchgear.state.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from switchgear.limits.events import Counters
     from switchgear.limits.leases import Seed
     from switchgear.limits.model import Limit
-    from switchgear.state.store import Store
 
 log = logs.get(__name__)
 
@@ -47,7 +49,7 @@ async def build(
         limits = Limits(loop, config, previous=previous.limits)
         return Metering(loop, limits, prices, ledger, previous.estimates, types)
     ledger = Ledger(config.ledger, config.database.url) if config.ledger.enabled else None
-    store = open_store(config)
+    store = open_store(config.state.url)
     shared = not isinstance(store, MemoryStore)
     limits = Limits(
         loop,
@@ -70,15 +72,6 @@ async def stop(metering: Metering) -> None:
         await metering.ledger.stop()
 
 
-def open_store(config: Config) -> Store:
-    """The shared state of a configuration."""
-    if config.state.url == "memory://":
-        return MemoryStore()
-    from switchgear.state.redis import RedisStore  # slow to import, and not needed by most
-
-    return RedisStore(config.state.url)
-
-
 def seed_of(config: Config) -> Seed:
     """What the ledger knows to have been spent of a limit: how its counter is rebuilt."""
     url, root = config.database.url, Path(config.ledger.path)
@@ -86,11 +79,8 @@ def seed_of(config: Config) -> Seed:
 
     async def seed(limit: Limit, since_s: int) -> int:
         nonlocal migrated
-        from switchgear.accounting.spent import spent  # with SQLAlchemy, which is slow to import
-        from switchgear.db.migrate import migrate
-
         if not migrated:
-            await migrate(url)
+            await ensure_head(url)
             migrated = True
         names = {field: value for field in _FIELDS if (value := getattr(limit.scope, field))}
         found = await spent(url, root, names, since_s * 1_000_000 if since_s else None)

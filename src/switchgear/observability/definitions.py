@@ -93,27 +93,6 @@ METRICS: tuple[Definition, ...] = (
         ("provider", "credential", "state"),
     ),
     Definition(
-        "switchgear_limit_refusals_total",
-        "counter",
-        "Requests and attempts that a limit refused; scope is what the limit is on, not whose.",
-        ("scope", "resource"),
-    ),
-    Definition(
-        "switchgear_limit_unaccounted_total",
-        "counter",
-        "Requests admitted by a limit that fails open while the shared state was away.",
-        ("scope", "resource"),
-    ),
-    Definition(
-        "switchgear_limit_thresholds_total",
-        "counter",
-        "Thresholds of budgets and soft limits that were passed.",
-        ("scope", "resource"),
-    ),
-    Definition(
-        "switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)
-    ),
-    Definition(
         "switchgear_ledger_backlog_bytes", "gauge", "Usage journals that are not in the database yet.", merge="max"
     ),
     Definition("switchgear_ledger_drained_rows_total", "counter", "Usage rows that were put into the database."),
@@ -132,6 +111,27 @@ METRICS: tuple[Definition, ...] = (
     Definition("switchgear_process_cpu_seconds_total", "counter", "User and system CPU time, summed over workers."),
     Definition(
         "switchgear_event_loop_lag_seconds", "histogram", "How late the worker's periodic sweep ran.", (), LAG_S
+    ),
+    Definition(
+        "switchgear_limit_refusals_total",
+        "counter",
+        "Requests refused by a limit; scope names the kinds of its fields, not their values.",
+        ("scope", "resource"),
+    ),
+    Definition(
+        "switchgear_limit_thresholds_total",
+        "counter",
+        "Thresholds of budgets and soft limits passed, each once a window.",
+        ("scope", "resource"),
+    ),
+    Definition(
+        "switchgear_limit_unaccounted_total",
+        "counter",
+        "Requests that a limit let pass because the shared state was away, by `fail: open`.",
+        ("scope", "resource"),
+    ),
+    Definition(
+        "switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)
     ),
     Definition("switchgear_log_lines_dropped_total", "counter", "Log lines dropped because nobody took them in time."),
 )

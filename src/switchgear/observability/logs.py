@@ -51,8 +51,8 @@ def configure(logging_config: Logging) -> None:
 def stdlib_config(logging_config: Logging) -> dict[str, Any]:
     """A `logging.config.dictConfig` that sends everything here; granian takes it as its own.
 
-    httpx and httpcore log each request with its address, query included, and granian's ASGI side each client that left
-    in the middle of an answer: only their warnings pass.
+    httpx and httpcore log each request with its address, query included, granian each client that left in the middle of
+    an answer and each step of its start, Alembic each plugin: only their warnings pass.
     """
     level = logging_config.level.upper()
     ours = {"handlers": ["switchgear"], "level": level, "propagate": False}
@@ -64,11 +64,11 @@ def stdlib_config(logging_config: Logging) -> dict[str, Any]:
         "handlers": {"switchgear": {"class": "switchgear.observability.logs.StdlibHandler"}},
         "root": {"handlers": ["switchgear"], "level": level},
         "loggers": {
-            "_granian": dict(ours),
-            "_granian.asgi.io": {"level": quiet},
+            "_granian": {**ours, "level": quiet},
             "granian.access": dict(ours),
             "httpx": {"level": quiet},
             "httpcore": {"level": quiet},
+            "alembic": {"level": quiet},
         },
     }
 

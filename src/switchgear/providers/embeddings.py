@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 
 from switchgear.errors import InvalidRequest, UpstreamProtocolError
 from switchgear.providers.dialects.gemini_names import camelised
+from switchgear.providers.identifiers import new_id
 from switchgear.providers.reading import read_reply, read_request, unknown_fields
 from switchgear.wire.conversation import ABSENT
 
@@ -338,10 +339,14 @@ def estimate_input_tokens(request: EmbeddingRequest) -> int:
 
 
 def encode_openai_response(reply: EmbeddingReply, request: EmbeddingRequest, model: str = "") -> bytes:
-    """OpenAI's list. An upstream that does not count gets 0 tokens: nothing is invented for a bill."""
+    """OpenAI's list, with an `id` that Mistral's SDK asks for.
+
+    An upstream that does not count gets 0 tokens: nothing is invented for a bill.
+    """
     tokens = reply.tokens or 0
     return _encode(
         {
+            "id": new_id("embd-"),
             "object": "list",
             "data": [
                 {"object": "embedding", "index": index, "embedding": base64_of(vector) if request.base64 else vector}

@@ -67,11 +67,21 @@ async def serve(
 
 
 async def _ready(worker: Worker, reply: AsgiReply) -> None:
-    ready = worker.started and not worker.draining
+    """Whether requests are wanted here. Not while draining, nor when the ledger is full and therefore refuses them.
+
+    Shared state and database are told of, and no reason not to be ready: requests go on without them, but for limits
+    that fail closed, and to take every worker out of service at once would make an outage of it.
+    """
+    ledger = worker.gateway.metering.ledger
+    full = ledger is not None and ledger.full
+    status = "draining" if worker.draining else "ledger full" if full else "ready"
+    ready = worker.started and status == "ready"
     state = {
-        "status": "ready" if ready else "draining",
+        "status": status,
         "providers": sorted(worker.upstreams),
         "in_flight": len(worker.inflight),
+        "state": "away" if worker.gateway.metering.limits.leases.away else "ok",
+        "database": "off" if ledger is None else "ok" if ledger.state.reachable else "away",
     }
     await reply.whole(200 if ready else 503, [_JSON], _encode(state))
 

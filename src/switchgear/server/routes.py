@@ -29,7 +29,14 @@ EXACT: dict[str, dict[str, Endpoint]] = {
     "/v1/chat/completions": {"POST": _CHAT},
     "/v1/completions": {
         "POST": Endpoint(
-            "completions", "/completions", required=("prompt",), sse="chat", asks_usage=True, answers="object"
+            "completions",
+            "/completions",
+            required=("prompt",),
+            sse="chat",
+            asks_usage=True,
+            wire="completions",
+            task="conversation",
+            answers="object",
         )
     },
     "/v1/responses": {

@@ -18,6 +18,7 @@ from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from switchgear.config.schema import Config
@@ -54,6 +55,7 @@ class Supervisor(MPServer):
             backlog=server.backlog,
             backpressure=server.max_in_flight + 128,  # connections; requests above max_in_flight get a 503, not silence
             log_dictconfig=logs.stdlib_config(config.logging),
+            log_level=LogLevels.error if config.logging.level == "error" else LogLevels.warning,
             log_access=False,
             respawn_failed_workers=True,
             workers_kill_timeout=max(1, int(server.drain.deadline)),

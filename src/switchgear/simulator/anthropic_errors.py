@@ -42,6 +42,7 @@ _MESSAGES = {
     504: "The request timed out while processing.",
     529: "Overloaded",
 }
+_CODES = ("thread_not_found",)  # that clients look for
 _INTERNAL = "Internal server error"
 _LIMITS = (
     (b"requests", 4000, 3999),
@@ -61,14 +62,18 @@ def type_of(status: int) -> str:
     return _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
 
 
-def envelope(exchange: Exchange, kind: str, message: str) -> Json:
-    """The body of an error."""
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id(exchange)}
+def envelope(exchange: Exchange, kind: str, message: str, code: str | None = None) -> Json:
+    """The body of an error. code: goes into its details."""
+    error: Json = {"type": kind, "message": message}
+    if code is not None:
+        error["details"] = {"error_code": code}
+    return {"type": "error", "error": error, "request_id": request_id(exchange)}
 
 
 def error(exchange: Exchange, error: GatewayError) -> Answer:
     """The answer that `error` stands for."""
-    answer = json_answer(envelope(exchange, type_of(error.status), str(error)), status=error.status)
+    code = error.code if error.code in _CODES else None
+    answer = json_answer(envelope(exchange, type_of(error.status), str(error), code), status=error.status)
     if isinstance(error, MethodNotAllowed):
         answer.headers.append((b"allow", error.allow.encode("latin-1")))
     return answer

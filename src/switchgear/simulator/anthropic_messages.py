@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from switchgear.simulator import anthropic_request, anthropic_stream, signatures, text
+from switchgear.simulator import anthropic_request, anthropic_stream, anthropic_threads, signatures, text
 from switchgear.simulator.answer import Answer, json_answer, stream_answer
 from switchgear.simulator.anthropic_turns import REDACTED, THINKING, answers_tool, blocks
 from switchgear.simulator.exchange import Exchange, Json
@@ -31,6 +31,7 @@ _TOOLS_PROMPT = 346  # tokens of the system prompt that Anthropic adds when ther
 
 def answer(exchange: Exchange) -> Answer:
     """Raises `InvalidRequest`, `NotFound`."""
+    in_thread = anthropic_threads.resume(exchange)
     body = anthropic_request.checked(exchange, "max_tokens")
     said = reply(
         exchange,
@@ -56,6 +57,8 @@ def answer(exchange: Exchange) -> Answer:
         "stop_details": _refusal_details() if said.finish == "refusal" else None,
         "usage": _usage(exchange, body, said),
     }
+    if in_thread:
+        anthropic_threads.keep(exchange, message)
     if body.get("stream"):
         return stream_answer(anthropic_stream.bursts(exchange, message, said))
     return json_answer(message)

@@ -7,7 +7,7 @@ from typing import Any
 
 from switchgear.errors import InvalidRequest, NotFound
 from switchgear.simulator import tools
-from switchgear.simulator.anthropic_turns import check_thinking, check_turns
+from switchgear.simulator.anthropic_turns import called, check_thinking, check_turns
 from switchgear.simulator.exchange import Exchange, Json
 
 _DOCS = "https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
@@ -211,9 +211,9 @@ def calls(body: Json, answers_user: bool) -> list[tools.Call]:
     parallel = choice.get("disable_parallel_tool_use") is not True
     if choice["type"] == "tool":
         return tools.call_all([tool for tool in declared if tool["name"] == choice["name"]], False)
-    if choice["type"] == "any" or (choice["type"] == "auto" and answers_user):
-        return tools.call_all(declared, parallel)
-    return []
+    if choice["type"] == "any":
+        return tools.call_all(tools.not_called(declared, called(body["messages"])), parallel)
+    return tools.call_all(declared, parallel) if choice["type"] == "auto" and answers_user else []
 
 
 def schema(body: Json) -> Any:

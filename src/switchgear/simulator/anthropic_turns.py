@@ -197,3 +197,14 @@ def check_thinking(messages: list[Json], docs: str) -> None:
 def answers_tool(messages: list[Json]) -> bool:
     """Whether the last turn brings the results of tools."""
     return any(block["type"] == "tool_result" for block in blocks(messages[-1]))
+
+
+def called(messages: list[Json]) -> set[str]:
+    """The names of the tools called since the user last said something."""
+    names: set[str] = set()
+    for message in reversed(messages):
+        content = blocks(message)
+        if message["role"] == "user" and not any(block["type"] == "tool_result" for block in content):
+            break
+        names.update(block["name"] for block in content if block["type"] == "tool_use")
+    return names

@@ -42,6 +42,7 @@ class _Plain(Struct):
     logprobs: Literal[None] = None
     top_logprobs: Literal[None] = None
     stream_options: Literal[None] = None
+    stop: Literal[None] = None
     tools: Literal[None] = None
     functions: Literal[None] = None
     parallel_tool_calls: bool | None = None

@@ -63,12 +63,13 @@ class Bounded(Generic[Value]):
 
 
 class Store:
-    """What the simulator keeps between requests: responses, files with their content, batches, lengths of cached
-    prompts by their digest. In memory, bounded."""
+    """What the simulator keeps between requests: responses, conversations, files with their content, batches, lengths
+    of cached prompts by their digest. In memory, bounded."""
 
     def __init__(self, settings: SimulatorSettings):
         count = settings.stored_objects
         self.responses: Bounded[Json] = Bounded(count, settings.stored_bytes)
+        self.threads: Bounded[Json] = Bounded(count, settings.stored_bytes)
         self.files: Bounded[tuple[Json, bytes]] = Bounded(count, settings.stored_bytes)
         self.batches: Bounded[Json] = Bounded(count)
         self.cached_prompts: Bounded[int] = Bounded(count)

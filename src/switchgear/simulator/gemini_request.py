@@ -237,4 +237,14 @@ def calls(request: Request) -> list[tools.Call]:
     allowed = [function for function in request.functions if not names or function["name"] in names]
     if mode == "NONE" or (mode != "ANY" and request.turns[-1].responses):
         return []
-    return tools.call_all(allowed, True)
+    return tools.call_all(tools.not_called(allowed, _called(request)) if mode == "ANY" else allowed, True)
+
+
+def _called(request: Request) -> set[str]:
+    """The names of the functions called since the user last said something."""
+    names: set[str] = set()
+    for turn in reversed(request.turns):
+        if turn.role != "model" and not turn.responses:
+            break
+        names |= turn.called
+    return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import orjson
@@ -13,7 +14,9 @@ from switchgear.simulator.exchange import Json
 from switchgear.simulator.gemini_schema import camels
 
 THOUGHT = "gemini thought"  # purpose of signatures
-_DUMMIES = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+_WORDS = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+# As they are, and in base64: the field holds bytes, and an SDK encodes what it is given.
+_DUMMIES = frozenset((*_WORDS, *(base64.b64encode(word.encode()).decode() for word in _WORDS)))
 _DATA = (
     "text",
     "inlineData",
@@ -53,6 +56,11 @@ class Turn(Struct):
     def responses(self) -> list[Json]:
         """The function responses in it."""
         return [camels(part["functionResponse"]) for part in self.parts if "functionResponse" in part]
+
+    @property
+    def called(self) -> set[str]:
+        """The names of the functions that it calls."""
+        return {str(call["name"]) for call in self.calls}
 
     @property
     def words(self) -> str:

@@ -16,11 +16,12 @@ from switchgear.simulator.answer import DONE, Answer, Burst, json_answer, sse, s
 from switchgear.simulator.behaviour import Behaviour
 from switchgear.simulator.exchange import Exchange, Json, text_of
 from switchgear.simulator.openai_errors import error_event
-from switchgear.simulator.reply import REFUSAL, reasoning
+from switchgear.simulator.reply import REFUSAL, cut, reasoning
 from switchgear.simulator.schema_instance import instance
-from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require_messages
+from switchgear.simulator.validation import ARRAY, BOOLEAN, OBJECT, SAMPLING, Rule, check, require_messages, wrong_type
 
 FINGERPRINT = "fp_51b9c32e14"
+_MAX_STOPS = 4
 _RULES = {
     **SAMPLING,
     "max_completion_tokens": Rule("an integer", 1),
@@ -118,7 +119,24 @@ def _say(exchange: Exchange, messages: list[Json], index: int, limit: int | None
         return Completion(pieces[:count], finish, [], False)
     count, finish = text.answer_length(behaviour.tokens, limit)
     pieces = text.tokens(count, exchange.settings.seed, index, behaviour.giant_event)
-    return Completion(pieces, finish, [], False)
+    kept, stopped_at = cut(pieces, _stops(body))
+    return Completion(kept, "stop" if stopped_at is not None else finish, [], False)
+
+
+def _stops(body: Json) -> list[str]:
+    """`stop`, one or up to four texts. Raises `InvalidRequest`."""
+    given = body.get("stop") or []
+    stops = [given] if isinstance(given, str) else given
+    if not isinstance(stops, list) or not all(isinstance(each, str) for each in stops):
+        raise wrong_type("stop", "one of a string or array of strings", given)
+    if len(stops) > _MAX_STOPS:
+        raise InvalidRequest(
+            f"Invalid 'stop': array too long. Expected an array with maximum length {_MAX_STOPS}, but got an array "
+            f"with length {len(stops)} instead.",
+            param="stop",
+            code="array_above_max_length",
+        )
+    return stops
 
 
 def _calls(body: Json, messages: list[Json]) -> tuple[list[tools.Call], bool]:
@@ -126,8 +144,21 @@ def _calls(body: Json, messages: list[Json]) -> tuple[list[tools.Call], bool]:
     if body.get("functions") and not body.get("tools"):
         functions = tools.declared([{"type": "function", "function": each} for each in body["functions"]])
         return tools.calls(functions, body.get("function_call"), False, answers_user), True
-    parallel = body.get("parallel_tool_calls") is not False
-    return tools.calls(tools.declared(body.get("tools")), body.get("tool_choice"), parallel, answers_user), False
+    parallel, choice = body.get("parallel_tool_calls") is not False, body.get("tool_choice")
+    return tools.calls(tools.declared(body.get("tools")), choice, parallel, answers_user, _called(messages)), False
+
+
+def _called(messages: list[Json]) -> set[str]:
+    """The names of the tools called since the user last said something."""
+    names: set[str] = set()
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            break
+        for call in message.get("tool_calls") or []:
+            function = call.get(call.get("type", "function")) if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                names.add(str(function.get("name")))
+    return names
 
 
 def _structured(response_format: Json | None) -> str | None:

@@ -105,7 +105,8 @@ def _output(exchange: Exchange, items: list[Json]) -> tuple[list[Json], Json, st
     characters = len(body.get("instructions") or "") + sum(len(text_of(item.get("content"))) for item in items)
     parallel = body.get("parallel_tool_calls") is not False
     answers_user = bool(items) and items[-1].get("role") == "user"
-    made = tools.calls(tools.declared(body.get("tools")), body.get("tool_choice"), parallel, answers_user)
+    declared = tools.declared(body.get("tools"))
+    made = tools.calls(declared, body.get("tool_choice"), parallel, answers_user, _called(items))
     said = reply(
         exchange,
         calls=made,
@@ -120,6 +121,17 @@ def _output(exchange: Exchange, items: list[Json]) -> tuple[list[Json], Json, st
         output.append(_message_item(exchange, said))
     usage = _usage(exchange, characters, said.tokens + len(said.reasoning), len(said.reasoning))
     return output, usage, "length" if said.finish == "length" else "stop"
+
+
+def _called(items: list[Json]) -> set[str]:
+    """The names of the tools called since the user last said something."""
+    names: set[str] = set()
+    for item in reversed(items):
+        if item.get("role") == "user":
+            break
+        if item.get("type") in ("function_call", "custom_tool_call"):
+            names.add(str(item.get("name")))
+    return names
 
 
 def _message_item(exchange: Exchange, said: Reply) -> Json:

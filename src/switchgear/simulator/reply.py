@@ -81,7 +81,8 @@ def reply(
         out.calls, out.finish = calls, "calls"
     else:
         _write(out, exchange, schema, rest, choice)
-        _stop(out, stops or [])
+        out.pieces, out.stop_sequence = cut(out.pieces, stops or [])
+        out.finish = out.finish if out.stop_sequence is None else "stop_sequence"
     return out
 
 
@@ -95,17 +96,17 @@ def _write(out: Reply, exchange: Exchange, schema: Any, limit: int | None, choic
     out.pieces = text.tokens(count, exchange.settings.seed, choice, exchange.behaviour.giant_event)
 
 
-def _stop(out: Reply, stops: list[str]) -> None:
-    words = out.words
-    found = [(place, stop) for stop in stops if (place := words.find(stop)) >= 0]
+def cut(pieces: list[str], stops: list[str]) -> tuple[list[str], str | None]:
+    """(what stands before the first of `stops`, that one); all and None when none is found."""
+    words = "".join(pieces)
+    found = [(place, stop) for stop in stops if stop and (place := words.find(stop)) >= 0]
     if not found:
-        return
-    place, out.stop_sequence = min(found)
-    out.finish = "stop_sequence"
+        return pieces, None
+    place, matched = min(found)
     kept: list[str] = []
-    for piece in out.pieces:
+    for piece in pieces:
         if place <= 0:
             break
         kept.append(piece[:place])
         place -= len(piece)
-    out.pieces = kept
+    return kept, matched

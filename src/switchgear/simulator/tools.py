@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -47,19 +48,28 @@ def _flat(tool: Any, index: int) -> Json | None:
     return {"name": inner["name"], "parameters": inner.get("parameters"), "custom": kind == "custom"}
 
 
-def calls(tools: list[Json], choice: Any, parallel: bool, answers_user: bool) -> list[Call]:
-    """The calls to make: none if no tool is given, `choice` is none, or the last message is not the user's.
+def calls(
+    tools: list[Json], choice: Any, parallel: bool, answers_user: bool, called: Collection[str] = ()
+) -> list[Call]:
+    """The calls to make: none if no tool is given, `choice` is none, or nothing forces one after a tool's result.
 
     Two tools are called at once when at least two are given and `parallel` allows it; a choice that names one wins.
+    called: names of those called since the user's last message.
     """
     named = _named(choice)
     if named is not None:
         tools = [tool for tool in tools if tool["name"] == named]
         if not tools:
             raise InvalidRequest(f"Tool choice '{named}' not found in 'tools' parameter.", param="tool_choice")
-    if not tools or choice == "none" or not answers_user:
+    forced = named is not None or choice == "required"
+    if not tools or choice == "none" or not (answers_user or forced):
         return []
-    return call_all(tools, parallel and named is None)
+    return call_all(not_called(tools, called) if forced else tools, parallel and named is None)
+
+
+def not_called(tools: list[Json], called: Collection[str]) -> list[Json]:
+    """Those of `tools` that a model which must call one has left; all when it has called all."""
+    return [tool for tool in tools if tool["name"] not in called] or tools
 
 
 def call_all(tools: list[Json], parallel: bool) -> list[Call]:

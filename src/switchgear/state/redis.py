@@ -77,11 +77,7 @@ class RedisStore:
         ]
         answers = await self._bounded(calls)
         epoch = str(answers[0][1], "ascii")
-        told = [
-            Told(_STATUS[row[0]], *row[1:7], bool(row[7]), row[8], row[9])
-            for answer in answers
-            for row in _rows(answer, 3, _NUMBERS)
-        ]
+        told = [_told(row) for answer in answers for row in _rows(answer, 3, _NUMBERS)]
         # Calls of one exchange may be answered by a store of before and one of after a loss.
         if any(answer[1] != answers[0][1] for answer in answers):
             raise StoreAway("Redis lost what it knew between two calls.")
@@ -100,7 +96,8 @@ class RedisStore:
         """Close the connections."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._client.aclose()
+                for client in (self._client, *_sentinels(self._client)):
+                    await client.aclose()
         except (RedisError, OSError, TimeoutError):
             pass  # they end with the process
 
@@ -187,12 +184,18 @@ def _sentinel(hosts: list[tuple[str, int | None]], path: str, options: dict[str,
         if name in options
     }
     shared = {name: options[name] for name in options if name not in ("username", "password")}
-    sentinel = Sentinel(
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py's
         [(host, port or 26379) for host, port in hosts], sentinel_kwargs={**shared, **own, "protocol": 2}, **options
     )
     return sentinel.master_for(
         service or "mymaster", db=int(database or 0), max_connections=_MAX_CONNECTIONS, protocol=2
     )
+
+
+def _sentinels(client: Any) -> list[Any]:
+    """The clients that ask the sentinels who the master is: a master's client does not close them."""
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return list(manager.sentinels) if manager is not None else []
 
 
 def _arguments(ask: Ask) -> tuple[Any, ...]:
@@ -213,6 +216,11 @@ def _arguments(ask: Ask) -> tuple[Any, ...]:
         ask.seed,
         ",".join(map(str, ask.thresholds)),
     )
+
+
+def _told(row: list[int]) -> Told:
+    status, granted, spent, held, reserved, idle, next_ms, wanted, fired_from, fired_to = row
+    return Told(_STATUS[status], granted, spent, held, reserved, idle, next_ms, bool(wanted), fired_from, fired_to)
 
 
 def _rows(answer: list[Any], first: int, width: int) -> list[list[Any]]:

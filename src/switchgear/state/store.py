@@ -9,7 +9,7 @@ A store counts, for each bucket, `spent` and what each worker holds, and keeps
 
     spent + Σ held ≤ capacity
 
-for every grant: it grants no more than capacity − spent − Σ held. Redis (`redis`) and a dictionary (`memory`) do the
+for every grant: it grants no more than capacity - spent - Σ held. Redis (`redis`) and a dictionary (`memory`) do the
 same; `lua/exchange.lua` is the reference of both, and the tests hold one against the other.
 """
 
@@ -49,9 +49,9 @@ class Ask(Struct):
     """window_ms: of a sliding bucket. start_ms, end_ms: Unix time of a calendar's; 0 where there is none.
 
     spent: all that this worker ever spent there, counted from `base` on (not 0 for a bucket that it had put away and
-    took up again). acked: how much of `spent` the store has confirmed. have: available and reserved. least: without so much a grant is
-    of no use. want: how much is asked for; 0 to report only. seed: what was spent in the window before the store was
-    new, -1 when not known. thresholds: amounts of `spent` to be told about, ascending.
+    took up again). acked: how much of `spent` the store has confirmed. have: available and reserved. least: without
+    so much a grant is of no use. want: how much is asked for; 0 to report only. seed: what was spent in the window
+    before the store was new, -1 when not known. thresholds: amounts of `spent` to be told about, ascending.
     """
 
     key: str

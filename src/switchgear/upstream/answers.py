@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from msgspec import DecodeError, Struct
@@ -137,28 +138,77 @@ def embedded_error(body: bytes) -> UpstreamRejected:
     return rejected(status, [], body)
 
 
-async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
-    """What can be forwarded up to and including the first event with data.
+class _Failure(Struct):
+    code: str | None = None
+    message: str | None = None
 
-    Only then is the answer's status settled: an error as the first event is an error answer, to fail over from.
+
+class _FailedResponse(Struct):
+    error: _Failure | None = None
+
+
+class _FailedEvent(Struct):
+    response: _FailedResponse | None = None
+
+
+_decode_failed = Decoder(_FailedEvent).decode
+_FAILURES = {"rate_limit_exceeded": 429, "invalid_prompt": 400, "context_length_exceeded": 400}
+
+
+def failed_response(data: bytes) -> UpstreamRejected:
+    """The error of a `response.failed` event as an error answer: 502 where its code names no status."""
+    try:
+        event = _decode_failed(data)
+    except (DecodeError, UnicodeDecodeError):
+        event = _FailedEvent()
+    error = event.response.error if event.response is not None else None
+    code = error.code if error is not None else None
+    message = (error.message if error is not None else None) or "The upstream's answer failed."
+    status = _FAILURES.get(code or "", 502)
+    kind = "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
+    return rejected(status, [], wire.envelope(message, kind, code))
+
+
+# Events that name an answer and hold nothing of it: an error right behind them is an error in its place.
+_OPENING = re.compile(rb"^event: ?(?:response\.(?:created|in_progress|queued)|message_start|ping)\r?$", re.M)
+_FAILED = re.compile(rb"^event: ?response\.failed\r?\ndata: ?(.*?)\r?$", re.M)
+
+
+async def first_events(response: Answered, rewriter: EventRelay) -> bytes:
+    """What can be forwarded up to and including the first event that is part of an answer.
+
+    Only then is the answer's status settled: an error before it is an error answer, to fail over from.
     Raises `UpstreamRejected`, `UpstreamProtocolError`, `UpstreamTimeout`.
     """
-    parts, size = [], 0
+    parts, size, openings = [], 0, 0
     while True:
         chunk = await response.read()
         try:
             parts.append(rewriter.feed(chunk) if chunk else rewriter.flush())
         except ValueError as exc:
             raise UpstreamProtocolError("The upstream sent an event that is too large.") from exc
+        size += len(parts[-1])  # not of an event that is still coming: it may be large
         if rewriter.started:
-            if rewriter.error is not None and rewriter.events == 1:
-                raise embedded_error(rewriter.error)
-            return parts[0] if len(parts) == 1 else b"".join(parts)
+            openings += len(_OPENING.findall(parts[-1]))
+            if rewriter.events > openings or size > OPENING_MAX:
+                first = parts[0] if len(parts) == 1 else b"".join(parts)
+                _refuse(rewriter, first, rewriter.events == openings + 1)
+                return first
         if not chunk:
             raise UpstreamProtocolError("The upstream's stream ended before its first event.")
-        size += len(parts[-1])  # not of an event that is still coming: it may be large
         if size > OPENING_MAX:
             raise UpstreamProtocolError("The upstream's stream goes on and on without an event.")
+
+
+def _refuse(rewriter: EventRelay, events: bytes, alone: bool) -> None:
+    """Raise the error that a stream's first event is. alone: nothing but openings came with that event."""
+    if not alone:
+        return
+    if rewriter.error is not None:
+        raise embedded_error(rewriter.error)
+    failed = _FAILED.search(events)
+    if failed is not None:
+        raise failed_response(failed[1])
 
 
 def client_name(ctx: RequestContext, model: str) -> bytes | None:

@@ -226,7 +226,7 @@ async def attempt(
     if ctx.meter is not None:
         await ctx.meter.begin(target, credential.name)
     passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
-    if passage is None and ctx.peeked is not None and ctx.peeked.signed and foreign(ctx.body):
+    if passage is None and ctx.peeked is not None and ctx.peeked.signed and _foreign_history(ctx, upstream):
         passage = upstream.histories.get(ctx.endpoint.name)
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)
@@ -237,3 +237,8 @@ async def attempt(
     gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0
     response = await send(ctx, route, upstream, head, body, gather_bytes)
     return await judged(ctx, target.model, response, ask_usage)
+
+
+def _foreign_history(ctx: RequestContext, upstream: Upstream) -> bool:
+    """Whether a history that holds signatures holds some that mean nothing to this provider."""
+    return foreign(ctx.body) or (upstream.proofless and ctx.endpoint.name == "chat.completions")

@@ -7,6 +7,7 @@ Only a body that carries another vendor's reasoning signature is encoded anew, w
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 # How a signature that `providers.signatures` marked as another vendor's begins, as a JSON string.
 FOREIGN = b'"swg.'
 FOREIGN_GEMINI = b'"c3dnL'
+# A thought of a vendor that signs none: an Anthropic client keeps it as a block with an empty signature.
+_UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _members = msgspec.json.Decoder(dict[str, Raw])
 _usage = msgspec.json.Decoder(UsageMetadata)
 _encode = msgspec.json.Encoder().encode
@@ -77,7 +80,7 @@ class NativeAnthropic:
     def _body(self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream) -> bytes:
         body = ctx.body
         assert isinstance(body, bytes)  # noqa: S101 - the edge reads these bodies whole
-        if FOREIGN in body:
+        if FOREIGN in body or (b'"thinking"' in body and _UNSIGNED.search(body)):
             return encode(ctx, route, target, upstream, "anthropic").body
         if ctx.peeked is not None and target.model != ctx.model:
             return prepare(body, ctx.peeked, json_string(target.model), False)

@@ -7,6 +7,7 @@ What does not has a passage, looked up by the endpoint's name and chosen once pe
     chat, responses       of the same format    none; with quirks that show: `repaired.RepairedChat`
     conversation          of the same format    `native.NativeAnthropic`, `native.NativeGemini`
     conversation          of another format     `translated.TranslatedConversation`
+    old completions       not OpenAI's surface  `translated.TranslatedConversation`
     embeddings            of another format     `embedding.TranslatedEmbeddings`
     counting tokens                             `counting.CountTokens`
     anything else         not OpenAI's surface  `Unserved`
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from switchgear.errors import NotFound, UpstreamRejected
-from switchgear.providers.dialects import anthropic, chat, gemini, responses
+from switchgear.providers.dialects import anthropic, chat, completions, gemini, responses
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.upstream import answers
 from switchgear.upstream.coding import plain
@@ -80,6 +81,8 @@ def conversation_of(ctx: RequestContext) -> Conversation:
             conversation = gemini.decode_request(ctx.body, ctx.model, stream=ctx.stream)
         elif wire == "responses":
             conversation = responses.decode_request(ctx.body, ctx.model)
+        elif wire == "completions":
+            conversation = completions.decode_request(ctx.body, ctx.model)
         else:
             conversation = chat.decode_request(ctx.body, ctx.model)
         ctx.conversation = conversation

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Client endpoints that can be translated, by the format the client speaks. Names as in `server.routes`.
 CONVERSATIONS = {
     "chat.completions": "chat",
+    "completions": "completions",
     "responses": "responses",
     "messages": "anthropic",
     "gemini.generateContent": "gemini",
@@ -55,8 +56,8 @@ def equip(upstream: Upstream) -> None:
     else:
         if not upstream.responses:
             passages |= {f"responses.{name}": Unserved() for name in STORED_RESPONSES}
-        if not _generic(upstream):
-            histories["chat.completions"] = RepairedChat(upstream.row.quirks)
+        histories["chat.completions"] = RepairedChat(upstream.row.quirks)
+        upstream.proofless = not _generic(upstream) and "replays_reasoning_details" not in upstream.row.quirks
     upstream.passages, upstream.histories = passages, histories
 
 
@@ -68,6 +69,8 @@ def _generic(upstream: Upstream) -> bool:
 def _conversation(client: str, native: str, upstream: Upstream) -> Passage | None:
     """None: the bytes pass as they are."""
     if client == "responses" and upstream.responses and native in ("chat", "responses"):
+        return None
+    if client == "completions" and native in ("chat", "responses"):
         return None
     if client != native:
         return TranslatedConversation(client, native)

@@ -106,7 +106,8 @@ def _whole_json(ctx: RequestContext, body: bytes, renamed: bytes | None) -> byte
     if found.error_start >= 0 and found.choices_start < 0 and ctx.endpoint.sse == "chat":
         raise answers.embedded_error(body)
     if found.usage_start >= 0:
-        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end], body)
+        tier = body[found.tier_start : found.tier_end] if found.tier_start >= 0 else b""
+        ctx.usage = answers.read_usage(body[found.usage_start : found.usage_end], tier)
     if ctx.endpoint.name in _MAKES_IMAGES and (images := images_made(body)):
         ctx.usage = ctx.usage or Usage()
         ctx.usage.images = images

@@ -17,6 +17,7 @@ from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._translate import Translator
 from switchgear.providers.dialects import anthropic as anthropic_dialect
 from switchgear.providers.dialects import chat as chat_dialect
+from switchgear.providers.dialects import completions as completions_dialect
 from switchgear.providers.dialects import gemini as gemini_dialect
 from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.dialects.responses_reply import envelope
@@ -43,6 +44,7 @@ DIALECTS: dict[str, ModuleType] = {
     "responses": responses_dialect,
     "anthropic": anthropic_dialect,
     "gemini": gemini_dialect,
+    "completions": completions_dialect,
 }
 FORMATS: dict[str, ModuleType] = {
     "chat": openai_chat,
@@ -210,7 +212,9 @@ async def first_events(response: Answered, translator: Translator) -> bytes:
     parts = []
     while True:
         chunk = await response.read()
-        parts.append(translator.feed(chunk) if chunk else translator.flush())
+        out = translator.feed(chunk) if chunk else translator.flush()
+        if out:  # comments and pings make none, and there is no end to how many of them may come
+            parts.append(out)
         if translator.error is not None and not translator.started:
             if translator.truncated:
                 raise UpstreamProtocolError("The upstream's stream ended before its first event.")

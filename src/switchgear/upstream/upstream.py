@@ -96,6 +96,7 @@ class Upstream:
         self.histories: Mapping[
             str, Passage
         ] = {}  # what goes before it where a history holds some provider's signatures
+        self.proofless = False  # chat here knows nothing of signatures: any in a history is some other provider's
         base = urlsplit(base_url)
         self.secure = base.scheme == "https"
         self.host = base.hostname or ""

@@ -6,7 +6,6 @@ where a vendor counts reasoning beside the completion, it is added.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from msgspec import DecodeError, Meta, Raw, Struct
@@ -56,26 +55,20 @@ class _UsageWire(Struct):
     service_tier: str | None = None
 
 
-class _Served(Struct):
-    service_tier: str | None = None
-
-
 class _Made(Struct):
     data: list[Raw] = []
 
 
 _decode_usage = Decoder(_UsageWire).decode
-_decode_served = Decoder(_Served).decode
 _decode_made = Decoder(_Made).decode
 _NO_DETAILS = _Details()
-_TIER = b'"service_tier"'
-_USUAL = re.compile(rb'\s*:\s*(?:"(?:default|standard|auto)"|null)')
+_TIER_TOKENS: dict[bytes, ServiceTier] = {f'"{word}"'.encode(): tier for word, tier in SERVICE_TIERS.items()}
 
 
-def read_usage(token: bytes, body: bytes = b"") -> Usage | None:
+def read_usage(token: bytes, tier: bytes = b"") -> Usage | None:
     """A usage object (JSON text) of chat, responses, embeddings, images or transcriptions; None when it is none.
 
-    body: the answer that it stands in, which may say what service tier it was served as.
+    tier: the service tier (a JSON string) that the answer says it was served as, beside its usage.
     """
     try:
         usage = _decode_usage(token)
@@ -106,8 +99,8 @@ def read_usage(token: bytes, body: bytes = b"") -> Usage | None:
         found.output_image_tokens = made.image_tokens or 0
     if usage.service_tier is not None:
         found.service_tier = SERVICE_TIERS.get(usage.service_tier, "")
-    elif body:
-        found.service_tier = served_as(body)
+    elif tier:
+        found.service_tier = _TIER_TOKENS.get(tier, "")
     return found
 
 
@@ -118,23 +111,6 @@ def _read_given(found: Usage, details: _Details) -> None:
             found.cached_audio_tokens = details.cached_tokens_details.audio_tokens or 0
     if details.image_tokens:
         found.input_image_tokens = details.image_tokens
-
-
-def served_as(body: bytes) -> ServiceTier:
-    """The service tier at the top level of an answer; "" for the usual one, and where it does not say.
-
-    A field of this name may also stand where the client put it. So an answer is decoded, unless it has no such field or
-    one that says the usual.
-    """
-    found = body.find(_TIER)
-    if found < 0:
-        return ""
-    if _USUAL.match(body, found + len(_TIER)) and body.find(_TIER, found + len(_TIER)) < 0:
-        return ""
-    try:
-        return SERVICE_TIERS.get(_decode_served(body).service_tier or "", "")
-    except (DecodeError, UnicodeDecodeError):
-        return ""
 
 
 def images_made(body: bytes) -> int:

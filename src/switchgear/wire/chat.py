@@ -229,6 +229,18 @@ class ChatUsage(Struct, gc=False):
     citation_tokens: int | None = None
 
 
+class ChatLogprob(Struct, gc=False):
+    """A token and its natural logarithm of probability; top_logprobs: what else might have stood there."""
+
+    token: str = ""
+    logprob: float | int | None = None
+    top_logprobs: list[ChatLogprob] | None = None
+
+
+class ChatLogprobs(Struct, gc=False):
+    content: list[ChatLogprob] | None = None
+
+
 class ReplyChoice(Struct):
     """One choice. `message` is missing when Azure's filter struck (§6)."""
 

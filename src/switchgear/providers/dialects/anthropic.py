@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Raw
 
-from switchgear.errors import InvalidRequest
+from switchgear.errors import InvalidRequest, NotFound
 from switchgear.providers.dialects.chat import WEB_SEARCH
 from switchgear.providers.finish import TO_ANTHROPIC
 from switchgear.providers.identifiers import new_id
@@ -41,6 +41,8 @@ _block = msgspec.json.Decoder(Block)
 _blocks = msgspec.json.Decoder(list[Raw])
 _tool_decoder = msgspec.json.Decoder(ToolParam)
 _cited = msgspec.json.Decoder(list[Raw])
+# In place of Anthropic's own proof of a search result; `upstream.native` looks for how it begins.
+FOREIGN_INDEX = "swg.citation"
 _citation_head = msgspec.json.Decoder(dict[str, Any])
 _string = msgspec.json.Decoder(str)
 _KNOWN = frozenset(MessagesRequest.__struct_fields__)
@@ -80,7 +82,21 @@ def decode_request(body: bytes, model: str = "", *, need_max_tokens: bool = True
     _thinking(request, conversation)
     conversation.service_tier = request.service_tier
     conversation.extensions = unknown_fields(body, _KNOWN)
+    _refuse_continued_thread(conversation)
     return conversation
+
+
+def _refuse_continued_thread(conversation: Conversation) -> None:
+    """A thread is kept by Anthropic's servers alone. Creating one can be left out, for nothing refers to it yet; one
+    that continues lacks the messages before it, and the SDK (2.0 and later) sends them all upon this code."""
+    thread = (conversation.extensions or {}).get("thread")
+    kept = msgspec.json.decode(thread) if thread is not None else None
+    if isinstance(kept, dict) and kept.get("type") == "continue":
+        raise NotFound(
+            "thread: the provider that serves this model keeps no conversations; send all messages",
+            param="thread",
+            code="thread_not_found",
+        )
 
 
 def _message(role: str, content: str | list[Raw], index: int) -> Message:
@@ -110,6 +126,8 @@ def _citation(raw: Raw) -> Citation:
     fields = _citation_head.decode(raw)
     url, title = fields.get("url"), fields.get("title") or fields.get("document_title")
     cited = fields.get("cited_text")
+    if fields.get("encrypted_index") == FOREIGN_INDEX:  # of another vendor's answer: Anthropic does not know it
+        return Citation(url or "", title or "", cited_text=cited or "")
     return Citation(url or "", title or "", cited_text=cited or "", format="anthropic", payload=raw)
 
 
@@ -266,6 +284,8 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
     """The answer as a message. Of several choices the first counts: the dialect has one."""
     choice = answer.choices[0]
     stop = TO_ANTHROPIC[choice.finish]
+    if stop == "end_turn" and any(type(part) is Refusal for part in choice.parts):
+        stop = "refusal"  # its words are a text block, so the reason must say what they are (§14.2)
     if choice.stop_sequence is not None and stop == "end_turn":
         stop = "stop_sequence"
     elif choice.provider_finish == "pause_turn":
@@ -314,10 +334,25 @@ def encode_blocks(parts: list[Part]) -> list[Any]:
 
 def _text_block(part: Text) -> dict[str, Any]:
     block: dict[str, Any] = {"type": "text", "text": part.text}
-    native = [citation.payload for citation in part.citations or () if citation.format == "anthropic"]
-    if native:
-        block["citations"] = native
+    cited = [found for citation in part.citations or () if (found := _cited_place(citation)) is not None]
+    if cited:
+        block["citations"] = cited
     return block
+
+
+def _cited_place(citation: Citation) -> Raw | dict[str, Any] | None:
+    """A citation as it came, or another vendor's page as a search result; None for one that names no page."""
+    if citation.format == "anthropic":
+        return citation.payload
+    if not citation.url:
+        return None
+    return {
+        "type": "web_search_result_location",
+        "url": citation.url,
+        "title": citation.title,
+        "cited_text": citation.cited_text,
+        "encrypted_index": FOREIGN_INDEX,
+    }
 
 
 def _thinking_block(part: Reasoning) -> dict[str, Any]:

@@ -140,9 +140,12 @@ class _Reader:
         elif part.function_response is not None:
             parts.append(self._result(part, index, position))
         elif part.thought:
-            parts.append(unpack(token or "", "gemini", part.text or ""))
-            if not token and type(parts[-1]) is Reasoning:
-                parts[-1].vendor = "gemini"
+            thought = unpack(token or "", "gemini", part.text or "")
+            if not token:
+                thought.vendor = "gemini"
+            elif thought.vendor == "anthropic" and not thought.redacted:
+                thought.text = _said_before(parts) + thought.text
+            parts.append(thought)
         elif part.text is not None:
             if part.text or not token:
                 parts.append(Text(part.text))
@@ -179,6 +182,16 @@ class _Reader:
             result.parts = [Text(text), *media]
             result.text = ""
         return result
+
+
+def _said_before(parts: list[Part]) -> str:
+    """The text of the thoughts without signature at the end, taken from `parts`: a stream tells a thought in pieces and
+    its signature, which is of the whole, behind the last."""
+    pieces: list[str] = []
+    while parts and type(last := parts[-1]) is Reasoning and last.signature is None:
+        pieces.append(last.text)
+        parts.pop()
+    return "".join(reversed(pieces))
 
 
 def msgspec_camel(name: str) -> str:

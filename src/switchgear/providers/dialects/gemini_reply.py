@@ -9,8 +9,9 @@ import msgspec
 
 from switchgear.providers.finish import TO_GEMINI
 from switchgear.providers.identifiers import new_id
-from switchgear.providers.reading import as_object
-from switchgear.providers.signatures import call_signature, pack
+from switchgear.providers.reading import as_object, given
+from switchgear.providers.signatures import DUMMY_GEMINI_SIGNATURE, call_signature, pack
+from switchgear.wire.chat import ChatLogprob, ChatLogprobs
 from switchgear.wire.conversation import (
     Conversation,
     Foreign,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from switchgear.wire.conversation import Answer, Choice, Part, TokenUsage
 
 _encode = msgspec.json.Encoder().encode
+_logprobs = msgspec.json.Decoder(ChatLogprobs)
 
 
 def encode_response(answer: Answer, conversation: Conversation, model: str = "") -> bytes:
@@ -41,9 +43,12 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "")
 
 def _candidate(choice: Choice) -> dict[str, Any]:
     parts = encode_parts(choice.parts)
+    finish = choice.finish
+    if finish == "stop" and any(type(part) is Refusal for part in choice.parts):
+        finish = "content_filter"  # its words are a text part, so the reason must say what they are
     body: dict[str, Any] = {
         "content": {"parts": parts, "role": "model"} if parts else {"role": "model"},
-        "finishReason": TO_GEMINI[choice.finish],
+        "finishReason": TO_GEMINI[finish],
         "index": choice.index,
     }
     chunks = [
@@ -55,12 +60,27 @@ def _candidate(choice: Choice) -> dict[str, Any]:
     ]
     if chunks:
         body["groundingMetadata"] = {"groundingChunks": chunks}
+    if given(choice.logprobs):
+        body["logprobsResult"] = _logprobs_result(_logprobs.decode(choice.logprobs).content or [])
     return body
+
+
+def _logprobs_result(content: list[ChatLogprob]) -> dict[str, Any]:
+    """Chat's log probabilities in Gemini's form (§6)."""
+    return {
+        "chosenCandidates": [_token(one) for one in content],
+        "topCandidates": [{"candidates": [_token(top) for top in one.top_logprobs or ()]} for one in content],
+    }
+
+
+def _token(one: ChatLogprob) -> dict[str, Any]:
+    return {"token": one.token, "logProbability": one.logprob}
 
 
 def encode_parts(parts: list[Part]) -> list[Any]:
     """Parts of a model turn. A foreign signature rides on its thought; Gemini's own where Gemini put it."""
     found: list[Any] = []
+    called = False
     for part in parts:
         if type(part) is Text:
             if part.text:
@@ -70,6 +90,9 @@ def encode_parts(parts: list[Part]) -> list[Any]:
             item: dict[str, Any] = {"functionCall": call}
             if part.signature is not None:
                 item["thoughtSignature"] = call_signature(part.signature, "gemini")
+            elif not called:  # Gemini, should it be asked next, wants one on the first call of a turn
+                item["thoughtSignature"] = DUMMY_GEMINI_SIGNATURE
+            called = True
             found.append(item)
         elif type(part) is Reasoning:
             token = pack(part, "gemini")

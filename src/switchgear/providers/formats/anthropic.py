@@ -201,7 +201,7 @@ def _thinking(conversation: Conversation, target: TargetModel, body: dict[str, A
             body["thinking"] = {"type": "disabled"}
         return False
     if conversation.source == "anthropic":
-        return _own_thinking(thinking, target, body)
+        return _own_thinking(thinking, body, loss)
     if effort in (None, MODEL_DEFAULT) and thinking.budget is None:
         return False
     if thinking.budget == 0:
@@ -219,9 +219,12 @@ def _thinking(conversation: Conversation, target: TargetModel, body: dict[str, A
     return _budget(conversation, thinking, target, body, loss)
 
 
-def _own_thinking(thinking: Thinking, target: TargetModel, body: dict[str, Any]) -> bool:
+def _own_thinking(thinking: Thinking, body: dict[str, Any], loss: Loss) -> bool:
     if thinking.effort is not None:
         body.setdefault("output_config", {})["effort"] = thinking.effort
+    if thinking.budget is not None and _loop_without_thought(body["messages"]):
+        loss.drop("thinking")
+        return False
     if thinking.budget is not None:
         body["thinking"] = {"type": "enabled", "budget_tokens": thinking.budget}
     elif thinking.adaptive:

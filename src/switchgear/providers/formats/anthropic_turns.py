@@ -93,8 +93,9 @@ class TurnWriter:
             block["cache_control"] = part.cache
         elif given(cache):
             block["cache_control"] = cache
-        if self.own and part.citations:
-            block["citations"] = [citation.payload for citation in part.citations if citation.format == "anthropic"]
+        native = [citation.payload for citation in part.citations or () if citation.format == "anthropic"]
+        if self.own and native:
+            block["citations"] = native
         return block
 
     def _turn(self, role: str) -> list[Any]:

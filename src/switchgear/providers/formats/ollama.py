@@ -89,6 +89,8 @@ def _tools(conversation: Conversation, body: dict[str, Any], loss: Loss) -> None
     allowed = choice.allowed if choice is not None else None
     if choice is not None:
         check_choice(conversation, choice)
+        if choice.mode == "tool":
+            allowed = [choice.name]  # nothing forces a call, but none other can be made
         if choice.mode in ("required", "tool"):
             loss.drop("tool_choice")
     if not conversation.tools or (choice is not None and choice.mode == "none"):

@@ -14,6 +14,7 @@ from switchgear.providers.identifiers import new_id
 from switchgear.providers.reading import given, plain, read_reply
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.wire.conversation import (
+    ABSENT,
     Answer,
     Choice,
     Foreign,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _decoder = msgspec.json.Decoder(ResponsesReply)
 _head = msgspec.json.Decoder(ItemHead)
 _item = msgspec.json.Decoder(Item)
+_tokens = msgspec.json.Decoder(list[Raw])
+_encode = msgspec.json.Encoder().encode
 
 
 def decode_response(body: bytes, context: ReplyContext | None = None) -> Answer:
@@ -48,7 +51,7 @@ def decode_response(body: bytes, context: ReplyContext | None = None) -> Answer:
         finish = "content_filter" if reason == "content_filter" else "length"
     elif status in ("failed", "cancelled"):
         finish = "error"
-    choice = Choice(parts, finish, provider_finish=reason or status)
+    choice = Choice(parts, finish, provider_finish=reason or status, logprobs=_logprobs(reply.output))
     return Answer(
         id=reply.id or new_id("resp_"),
         model=reply.model or "",
@@ -88,6 +91,19 @@ def decode_items(items: list[Raw], context: ReplyContext) -> list[Part]:
         else:
             parts.append(Foreign("responses", kind or "", raw))
     return parts
+
+
+def _logprobs(items: list[Raw]) -> Raw:
+    """The log probabilities of all texts, in chat's form (§15.1)."""
+    tokens: list[Raw] = []
+    for raw in items:
+        if read_reply(_head, raw).type == "message":
+            content = read_reply(_item, raw).content
+            for part in content if isinstance(content, list) else ():
+                if given(part.logprobs):
+                    told = read_reply(_tokens, part.logprobs)
+                    tokens += told
+    return Raw(_encode({"content": tokens, "refusal": None})) if tokens else ABSENT
 
 
 def decode_usage(usage: ResponsesUsage) -> TokenUsage:
