@@ -10,6 +10,7 @@ cut off, which nobody can mend; their requests have a row all the same.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -28,6 +29,8 @@ from tests.support.redis_server import RedisServer
 
 KEYS = {"open": "sk-open-0123456789abcdef", "closed": "sk-closed-0123456789abcdef"}
 MAX_IN_FLIGHT = 600
+KILL_S = 0.5
+LOG_LINES = 30
 DECLARED_S = 3.0
 """The longest a request of a limit that fails closed may wait for its 503: a late loop included."""
 
@@ -62,6 +65,8 @@ class Verdict:
     sent: list[Sent]
     rows: list[Row]
     events: list[tuple[float, str]]
+    exit_status: int | None = None
+    log: str = ""
     wrong: list[str] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -101,8 +106,9 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
         events = _Events(gateway, redis, postgres, plan, storm)
         await asyncio.gather(storm.run(), events.run())
         await asyncio.sleep(3.0)  # what dead workers left is adopted meanwhile
+        exit_status = gateway.child.poll()
         rows = await asyncio.to_thread(usage, gateway)
-        return judge(Verdict(storm.sent, rows, events.seen), plan)
+        return judge(Verdict(storm.sent, rows, events.seen, exit_status, complaints(gateway.output)), plan)
     finally:
         redis.stop()
         if gateway is not None:
@@ -240,6 +246,15 @@ def judge(verdict: Verdict, plan: Plan) -> Verdict:
         wrong.append(f"the budget of ${plan.budget_usd} was overshot: ${spent / 1e9}")
     if failed:
         wrong.append(f"requests of a limit that fails open failed: {dict(failed)}")
+    kills = [at_s for at_s, what in verdict.events if what.startswith("worker")]
+    unexplained = [one for one in verdict.sent if not one.got.whole and not _explained(one, kills)]
+    if unexplained:
+        first, last = unexplained[0], unexplained[-1]
+        wrong.append(
+            f"{len(unexplained)} requests had no answer and no kill near them: {first.at_s:.1f} to {last.at_s:.1f} s"
+        )
+    if verdict.exit_status is not None:
+        wrong.append(f"the gateway ended by itself, with status {verdict.exit_status}")
     if odd:
         wrong.append(f"requests of a limit that fails closed ended with {sorted(odd)}")
     if plan.timed and slow > DECLARED_S:
@@ -259,6 +274,22 @@ def judge(verdict: Verdict, plan: Plan) -> Verdict:
         **_stall_figures(verdict),
     }
     return verdict
+
+
+def complaints(log: str) -> str:
+    """What the gateway complained of, the first time each."""
+    found: dict[str, str] = {}
+    for line in log.splitlines():
+        entry = json.loads(line) if line.startswith("{") else {"event": line}
+        if entry.get("level") not in ("info", "debug"):
+            found.setdefault(f"{entry['event']} {entry.get('error', '')}", line[:500])
+    return "\n".join(list(found.values())[:LOG_LINES])
+
+
+def _explained(one: Sent, kills: list[float]) -> bool:
+    """Whether a worker was killed while a request was under way, or so shortly before that its socket was still
+    there."""
+    return any(one.at_s - KILL_S <= at_s <= one.at_s + one.took_s + KILL_S for at_s in kills)
 
 
 def _stall_figures(verdict: Verdict) -> dict[str, str]:

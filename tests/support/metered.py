@@ -133,6 +133,10 @@ class Client:
         status, headers, body = 0, dict[bytes, bytes](), bytearray()
         try:
             async with asyncio.timeout(leave_after() if leave_after is not None else QUIET_S):
+                if self._streams is not None and (
+                    self._streams[0].at_eof() or self._streams[0].exception() is not None
+                ):
+                    self.close()  # as any client does: the other side closed it while it was idle
                 if self._streams is None:
                     self._streams = await asyncio.open_connection("127.0.0.1", self.port)
                 reader, writer = self._streams

@@ -287,6 +287,10 @@ class Metrics:
             moment = time.time() if wall_clock is None else wall_clock
             self.slab.set(self.slot("switchgear_config_last_reload_timestamp_seconds"), moment)
 
+    def count(self, metric: str, *labels: str) -> None:
+        """One more of a counter of `definitions`, with values from bounded sets for its labels."""
+        self.slab.add(self.slot(metric, *labels))
+
     def ledger(self, *, backlog_bytes: int, drained_rows: int, dropped_rows: int, reachable: bool) -> None:
         """How the ledger of this worker fares; rows are totals."""
         self.slab.set(self.slot("switchgear_ledger_backlog_bytes"), backlog_bytes)

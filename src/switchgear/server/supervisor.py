@@ -5,6 +5,9 @@ SIGTERM/SIGINT: workers are told to drain (readiness fails, answers say `connect
 and lets what is in flight finish until `drain.deadline`. A second signal skips the grace.
 
 SIGHUP: workers read the configuration again; none is restarted.
+
+A worker that dies is replaced. Granian gives up, and all other workers with it, when one dies within seconds of having
+been replaced; here that takes `DEATHS` of them per worker within `DEATHS_S`, as where none of them can start.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,7 @@ from switchgear.server.app import App
 from switchgear.server.worker import Worker
 
 _HEADER_READ_TIMEOUT_MS = 30_000
+DEATHS, DEATHS_S = 6, 30.0
 
 
 def load_app(config: Config, path: Path | None, run_dir: Path, parent: int) -> App:
@@ -64,11 +69,19 @@ class Supervisor(MPServer):
         self._drain_grace_s = float(server.drain.grace)
         self._main_pid = os.getpid()
         self._signals = 0
+        self._deaths: list[float] = []
         self._loader = partial(load_app, config, path, run_dir, self._main_pid)
 
     def serve(self) -> None:  # type: ignore[override]  # the target is ours
         """Serve until told to stop."""
         super().serve(target_loader=self._loader, wrap_loader=False)
+
+    def _respawn_workers(self, workers: list[int], *args: Any, **options: Any) -> None:
+        super()._respawn_workers(workers, *args, **options)  # type: ignore[no-untyped-call]  # granian's
+        now = time.monotonic()
+        self._deaths = [moment for moment in self._deaths if now - moment < DEATHS_S] + [now] * len(workers)
+        if len(self._deaths) < DEATHS * self.workers:
+            self.respawned_wrks.clear()  # of this granian remembers who died a moment ago
 
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         """SIGTERM, SIGINT: drain first."""
