@@ -77,7 +77,7 @@ class Supervisor(MPServer):
         super().serve(target_loader=self._loader, wrap_loader=False)
 
     def _respawn_workers(self, workers: list[int], *args: Any, **options: Any) -> None:
-        super()._respawn_workers(workers, *args, **options)  # type: ignore[no-untyped-call]  # granian's
+        super()._respawn_workers(workers, *args, **options)
         now = time.monotonic()
         self._deaths = [moment for moment in self._deaths if now - moment < DEATHS_S] + [now] * len(workers)
         if len(self._deaths) < DEATHS * self.workers:
