@@ -14,5 +14,6 @@ from tests.support.processes import GatewayProcess, SimulatorProcess
 def test_no_header_claims_one(gateway: GatewayProcess, sim: SimulatorProcess, stream: bool) -> None:
     direct, answer = (post(origin, chat(stream=stream)) for origin in (sim.origin, gateway.origin))
     own = set(answer.headers) - set(direct.headers)
-    assert own == {"x-switchgear-target", "x-switchgear-attempts", "x-switchgear-upstream-request-id"}
+    told = {"x-switchgear-target", "x-switchgear-attempts", "x-switchgear-upstream-request-id"}
+    assert own == (told if stream else {*told, "x-switchgear-cost-nanousd"})
     assert not [name for name in own if re.search("overhead|latency|duration|elapsed|timing|-ms$", name)]

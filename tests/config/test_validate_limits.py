@@ -89,7 +89,7 @@ def test_windows_and_amounts_of_every_kind() -> None:
         + """
 limits:
   - {resource: cost, capacity: 0.000000001, window: second}
-  - {resource: cost, capacity: 1000000000, window: month}
+  - {resource: cost, capacity: 9000000, window: month}
   - {resource: tokens, capacity: 1000000000000000, window: total}
   - {resource: tokens, capacity: 0, window: {calendar: week, timezone: Pacific/Auckland}}
   - {resource: tokens, capacity: 5, window: {calendar: week, timezone: Pacific/Auckland}, hard: false}

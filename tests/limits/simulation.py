@@ -71,6 +71,7 @@ class World:
         now_ms, self.store._now_ms = self.store._now_ms, int  # type: ignore[assignment]  # a clock has no copy
         copied = copy.deepcopy(self.store)
         copied._now_ms = self.store._now_ms = now_ms
+        copied._run = f"{self.random.random()}"  # another server process
         return copied
 
     def one_way_s(self) -> float:

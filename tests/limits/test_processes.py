@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -114,14 +115,23 @@ def until(folder: Path, url: str, expected: list[tuple[int, int, int]]) -> None:
 
 
 def total(workers: list[Limited], line: str) -> int:
+    return outcomes(workers, line)["admitted"]
+
+
+def outcomes(workers: list[Limited], line: str) -> Counter[str]:
+    """Of all processes at once: how many were admitted, and what refused the others."""
     for worker in workers:
         worker.ask(line)
-    return sum(worker.answer().get("admitted", 0) for worker in workers)
+    return sum((Counter(worker.answer()) for worker in workers), Counter())
 
 
 def test_four_processes_admit_exactly_the_limit(redis_server: RedisServer, start: Start, tmp_path: Path) -> None:
     workers = start("limits: [{resource: requests, capacity: 1000, window: hour, fail: closed}]", redis_server.url, 4)
-    assert total(workers, "take 500") == 1000
+    done = outcomes(workers, "take 500")
+    if done["StateUnavailable"]:  # this machine was so busy that Redis took more than 0.25 s: the rest goes to others
+        done += outcomes(workers, "take 300")
+    assert done["admitted"] == 1000
+    assert total(workers, "take 10") == 0
     until(tmp_path, redis_server.url, [(1000, 0, 0)])
     assert [worker.do("quit") for worker in workers] == [{"quit": True}] * 4
     assert not list((tmp_path / "leases").iterdir())

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchgear.limits.windows import Window, calendar_bounds
@@ -23,6 +23,7 @@ CAPRICIOUS = (
 )
 
 
+@settings(deadline=None)  # the first of each zone reads its file
 @given(
     zone=ZONES | st.sampled_from(CAPRICIOUS),
     period=st.sampled_from(["hour", "day", "week", "month"]),
@@ -67,11 +68,13 @@ def test_names_and_lengths() -> None:
     assert Window("sliding", "minute").bounds(5) == (0, 0)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**53 - 1), st.integers(0, 10**9))
 def test_a_window_gives_its_capacity_back_exactly(capacity: int, steps: int) -> None:
     assert credited(capacity, steps + STEPS) - credited(capacity, steps) == capacity
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_after_the_wait_it_is_there(capacity: int, amount: int) -> None:
     amount = min(amount, capacity)

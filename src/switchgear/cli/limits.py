@@ -17,6 +17,7 @@ from switchgear.limits.declared import Declared
 from switchgear.limits.leases import Seed
 from switchgear.limits.model import NANO
 from switchgear.limits.snapshot import FIELDS, rows
+from switchgear.metering.build import seed_of
 from switchgear.providers.registry import provider_types
 from switchgear.state import open_store
 from switchgear.state.store import StoreAway
@@ -38,14 +39,14 @@ def state(file: Path, form: str) -> None:
     """What is used, reserved and leased of each limit and budget, as the shared state has it.
 
     used: spent. reserved: held by requests in flight. leased: held by workers and free. Cost is in nano-dollars in
-    jsonl. With memory:// the counters are inside the gateway's process, and only what is declared is shown.
+    jsonl. With memory:// the counters are inside the gateway's process: `used` is then what the ledger knows.
     """
     try:
         config = load(file, provider_types())
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     try:
-        asyncio.run(_print(config, form))
+        asyncio.run(_print(config, form, seed_of(config) if config.ledger.enabled else None))
     except StoreAway as error:
         raise click.ClickException(f"state.url: {error}") from error
 

@@ -19,8 +19,8 @@ from switchgear.config.suggest import did_you_mean
 
 MAX_CAPACITY = 10**15
 """Of every resource but cost: counters are 64-bit, and a double holds whole numbers up to 2^53."""
-MAX_USD = 10**9
-"""Of a limit on cost or a budget: 10^18 nano-dollars fit into 64 bits."""
+MAX_USD = 9_000_000
+"""Of a limit on cost or a budget: Redis counts in its scripts with doubles, which hold 2^53 nano-dollars exactly."""
 MAX_THRESHOLD = 10.0
 MAX_THRESHOLDS = 32
 

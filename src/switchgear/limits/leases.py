@@ -17,9 +17,10 @@ Why it holds
        timeout early, so it never spends what the store has already called off. What a dead worker held of a
        calendar window or a total stays counted until its file is adopted; of a sliding window it becomes spent, and
        comes back with time; slots of concurrency come back whole.
-    5. A store that lost what it knew (its epoch changed, or it has seen fewer calls than a worker has) grants nothing
-       that leases of before could hold until `TTL_S` is over: by then each worker has told what it holds, or its leases
-       have ended. What was spent before is asked of the caller's `seed`.
+    5. A store that lost what it knew, or may have (it is empty, another process, or has seen fewer calls than a worker
+       has), begins a new epoch in that very call, and grants nothing that leases of before could hold until `TTL_S` is
+       over: by then each worker has told what it holds, or its leases have ended. What was spent before is asked of the
+       caller's `seed`.
 What it does not bound: what was settled above its reservation is a debt, carried into the window; and a limit that
 fails open admits without the store while it is away.
 
@@ -33,6 +34,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -64,8 +66,12 @@ ADOPT_S = 1.0
 SEED_S = 5.0
 BACKOFF_S = (0.1, 2.0)
 """After a failure the store is left alone for the first, doubled with each further one up to the second."""
-MAX_BUCKETS = 32_768
+MAX_BUCKETS = 16_384
+"""About a kilobyte each: of 100,000 keys those in use are in memory, the others only declared."""
 MAX_UNDER_WAY = 4
+LOOKED_AT = 64
+AT_ONCE = 1000
+"""Buckets in one exchange, unless requests wait for more."""
 _SECOND_MS = 1000
 
 
@@ -102,13 +108,14 @@ class Leases:
         self._directory = directory
         self._file = LeaseFile(directory, self.worker, max_buckets) if directory is not None else None
         self._slots = self._file.slots if self._file is not None else Slots(0)
-        self._max_buckets = max_buckets
+        self._max_buckets = self._room = max_buckets
         self._ttl_ms = int(ttl_s * 1000)
         self._settle_ms = 0 if store.alone else self._ttl_ms + 100
         self._buckets: dict[str, Bucket] = {}  # by limit id, the least recently opened first
         self._ended: dict[Bucket, None] = {}  # of windows that are over, until everything is told
         self._watched: dict[Bucket, None] = {}
-        self._due: dict[Bucket, None] = {}
+        self._due: dict[Bucket, None] = {}  # to be told
+        self._urgent: dict[Bucket, None] = {}  # to be asked for
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way = 0
         self._round: asyncio.Future[None] | None = None
@@ -196,8 +203,10 @@ class Leases:
         )
         bucket.state = Held(key, start_s, end_s, self._base, self.loop.time())
         self._buckets[limit.id] = bucket
-        if len(self._buckets) > self._max_buckets:
+        if len(self._buckets) > self._room:
             self._put_away(self.loop.time(), force=True)
+            # Where little can be put away, it is not tried again for each that is opened.
+            self._room = max(self._max_buckets, len(self._buckets) + self._max_buckets // 16)
         return bucket
 
     def _end(self, name: str, bucket: Bucket) -> None:
@@ -212,7 +221,7 @@ class Leases:
     def _put_away(self, now: float, *, force: bool = False) -> None:
         """Forget buckets that hold nothing and have nothing to tell. force: also those used a moment ago, some."""
         few = self._max_buckets * 7 // 8
-        for name, bucket in list(self._buckets.items()):
+        for name, bucket in list(islice(self._buckets.items(), self._max_buckets // 2 if force else None)):
             held = _held(bucket)
             if force and len(self._buckets) <= few:
                 break
@@ -241,7 +250,7 @@ class Leases:
             held.least = min(held.least or missing, missing)
             held.need += missing
             asked.append((bucket, held, missing, bucket.seq))
-            self._due[bucket] = None
+            self._urgent[bucket] = None
         try:
             await asyncio.shield(self._next_round())
         finally:
@@ -267,26 +276,29 @@ class Leases:
         self._scheduled = False
         if self.away:
             self._due.clear()
+            self._urgent.clear()
             self._wake()
             return
-        ready = [bucket for bucket in self._due if not _held(bucket).asking]
-        if not ready or self._under_way >= MAX_UNDER_WAY:
-            return  # `_finish` comes back here
+        if self._under_way >= MAX_UNDER_WAY:
+            return  # `finished` comes back here
+        # Those that requests wait for, then what is only to be told.
+        ready = [bucket for bucket in self._urgent if not _held(bucket).asking]
+        room = max(0, AT_ONCE - len(ready))
+        ready += [
+            bucket for bucket in islice(self._due, room) if bucket not in self._urgent and not _held(bucket).asking
+        ]
+        if not ready:
+            return
         for bucket in ready:
-            del self._due[bucket]
+            self._urgent.pop(bucket, None)
+            self._due.pop(bucket, None)
+        asked = set(ready)
         now = self.loop.time()
-        ready += (
-            [
-                bucket
-                for bucket in self._watched
-                if bucket.spent != _held(bucket).acked
-                and now - _held(bucket).told_at >= PIGGYBACK_S
-                and not _held(bucket).asking
-                and bucket not in ready
-            ][:64]
-            if len(ready) < 64
-            else []
-        )
+        for bucket in islice(reversed(self._watched), LOOKED_AT if room else 0):  # the newest changes go along
+            held = _held(bucket)
+            fresh = now - held.told_at < PIGGYBACK_S
+            if bucket not in asked and bucket.spent != held.acked and not fresh and not held.asking:
+                ready.append(bucket)
         round_, self._round = self._round, None
         self._send(ready, round_)
 
@@ -297,7 +309,7 @@ class Leases:
             self._under_way -= 1
             if round_ is not None and not round_.done():
                 round_.set_result(None)
-            if self._due:
+            if self._due or self._urgent:
                 self._schedule()
 
         self._under_way += 1
@@ -461,12 +473,18 @@ class Leases:
         touched, self.clock.touched = self.clock.touched, []
         for bucket in touched:
             bucket.untouch()
-            if bucket not in self._ended:
-                self._watched[bucket] = None
-            else:
+            if bucket in self._ended:
                 self._due[bucket] = None
-        for bucket in list(self._watched):
-            self._look_at(bucket, now)
+            else:
+                self._watched.pop(bucket, None)
+                self._watched[bucket] = None
+                self._look_at(bucket, now)
+        # The others in turn, the longest unseen first: all of a few at each tick, of many a tenth.
+        for bucket in list(islice(self._watched, max(LOOKED_AT, len(self._watched) // 10))):
+            if bucket in self._watched and _held(bucket).looked_at < now:
+                del self._watched[bucket]
+                self._watched[bucket] = None
+                self._look_at(bucket, now)
         if now >= self._swept_at:
             self._sweep(now)
         if self._due:
@@ -504,7 +522,7 @@ class Leases:
                 del self._ended[bucket]
             elif not held.asking:
                 self._due[bucket] = None
-        if len(self._buckets) > self._max_buckets // 2 or now - self._put_away_at >= IDLE_S / 4:
+        if now - self._put_away_at >= IDLE_S / (16 if len(self._buckets) > self._max_buckets // 2 else 4):
             self._put_away_at = now
             self._put_away(now)
         if self._directory is not None and now >= self._adopt_at:

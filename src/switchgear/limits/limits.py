@@ -44,7 +44,7 @@ LONGEST_S = 2.0
 """A request that is overtaken again and again, by others that want less, ends after this."""
 RETRY_S = 0.02
 STATE_RETRY_AFTER_S = 1.0
-MAX_SETS = 16_384
+MAX_SETS = 8_192
 
 
 class Limits:

@@ -15,6 +15,7 @@ from switchgear.limits.estimates import Estimates
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
 from switchgear.observability import logs
+from switchgear.state import open_store
 from switchgear.state.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from switchgear.limits.events import Counters
     from switchgear.limits.leases import Seed
     from switchgear.limits.model import Limit
-    from switchgear.state.store import Store
 
 log = logs.get(__name__)
 
@@ -47,7 +47,7 @@ async def build(
         limits = Limits(loop, config, previous=previous.limits)
         return Metering(loop, limits, prices, ledger, previous.estimates, types)
     ledger = Ledger(config.ledger, config.database.url) if config.ledger.enabled else None
-    store = open_store(config)
+    store = open_store(config.state.url)
     shared = not isinstance(store, MemoryStore)
     limits = Limits(
         loop,
@@ -68,15 +68,6 @@ async def stop(metering: Metering) -> None:
     await metering.limits.stop()
     if metering.ledger is not None:
         await metering.ledger.stop()
-
-
-def open_store(config: Config) -> Store:
-    """The shared state of a configuration."""
-    if config.state.url == "memory://":
-        return MemoryStore()
-    from switchgear.state.redis import RedisStore  # slow to import, and not needed by most
-
-    return RedisStore(config.state.url)
 
 
 def seed_of(config: Config) -> Seed:

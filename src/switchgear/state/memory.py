@@ -77,6 +77,7 @@ class MemoryStore:
         self.alone = alone
         self._now_ms = now_ms
         self._token = uuid4().hex[:16]
+        self._run = self._epoch_run = uuid4().hex  # a copy that takes the place of the store gets another one
         self._epoch_ms = now_ms()
         self._calls = 0
         self._buckets: dict[str, _Bucket] = {}
@@ -94,8 +95,9 @@ class MemoryStore:
         """`exchange` without a coroutine."""
         now_ms = self._now_ms()
         self._calls += 1
-        if self._calls <= seen:
-            self._token, self._epoch_ms, self._calls = uuid4().hex[:16], now_ms, seen + 1
+        if self._calls <= seen or self._run != self._epoch_run:
+            self._token, self._epoch_run, self._epoch_ms = uuid4().hex[:16], self._run, now_ms
+            self._calls = max(self._calls, seen + 1)
         if ttl_ms > 0:
             self._live[worker] = now_ms + ttl_ms
             if len(self._live) > 1:

@@ -1,7 +1,8 @@
 -- One worker tells what it spent and holds in some buckets, and is granted leases. Contract: state/store.py.
 --
 -- Stored layout, version 1. All keys carry one hash tag, so that a cluster keeps them together.
---   {switchgear}1:epoch    "TOKEN:MS" of the moment at which the store was found empty or gone back in time
+--   {switchgear}1:epoch    "TOKEN:RUN:MS" of the moment at which the store was found empty, restarted, replaced by a
+--                          replica (RUN is the server's run id) or gone back in time
 --   {switchgear}1:calls    how many calls there were: a worker that has seen more knows that the store went back
 --   {switchgear}1:workers  sorted set: worker -> Unix ms until which it lives
 --   {switchgear}1:b:KEY    hash of a bucket:
@@ -30,8 +31,9 @@ local function whole(number) return string.format('%.0f', number) end
 
 local epoch = redis.call('GET', KEYS[1])
 local calls = redis.call('INCR', KEYS[3])
-if not epoch or calls <= tonumber(ARGV[5]) then
-  epoch = ARGV[4] .. ':' .. whole(now)
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if not epoch or string.match(epoch, ':(%w+):%d+$') ~= run or calls <= tonumber(ARGV[5]) then
+  epoch = ARGV[4] .. ':' .. run .. ':' .. whole(now)
   redis.call('SET', KEYS[1], epoch)
   calls = math.max(calls, tonumber(ARGV[5]) + 1)
   redis.call('SET', KEYS[3], whole(calls))
