@@ -15,4 +15,3 @@ async def test_nothing_is_lost_or_overspent(tmp_path: Path) -> None:
     verdict = await chaos(tmp_path, plan)
     assert verdict.wrong == [], verdict.text()
     assert any("killed" in what for _, what in verdict.events)
-    print(verdict.text())
