@@ -2,7 +2,8 @@
 
     python loadtests/soak.py [--seconds 600] [--rate 300] [--workers 4]
 
-Exit status 1 when an answer lacks its ledger row or has two, a budget was overshot, or a request failed that had not to.
+Exit status 1 when an answer lacks its ledger row or has two, a budget was overshot, or a request failed that should
+not have.
 """
 
 from __future__ import annotations

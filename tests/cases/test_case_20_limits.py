@@ -107,7 +107,7 @@ Start = Callable[[dict[str, Any]], GatewayProcess]
 
 
 def test_all_scopes(start_gateway: Start, sim: SimulatorProcess, tmp_path: Path) -> None:
-    """Organization, project, user, key x model, model and everybody: each refuses alone, and holds for its own."""
+    """Organization, project, user, key and model, model and everybody: each refuses alone, and holds for its own."""
     small = [{"resource": "requests", "capacity": 2, "window": "total"}]
     keys = {name: f"sk-{name}-0123456789abcdef" for name in ("org", "project", "user", "product", "free")}
     config = metered(tmp_path, sim)

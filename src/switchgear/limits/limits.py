@@ -174,7 +174,10 @@ class Limits:
                 self.events.refused(_limit(bucket))
                 raise refusals.too_large(bucket, amount)
         if self.leases.away:
-            return False
+            if now - began >= WAIT_S or all(_limit(bucket).fail_open for bucket, _ in short):
+                return False
+            await asyncio.sleep(RETRY_S)  # it may be back before this request has to be refused
+            return True
         empty = [(bucket, amount) for bucket, amount in short if _held(bucket).dry(now, amount - bucket.available)]
         if empty:
             hopeless = any(not _held(bucket).idle_elsewhere for bucket, _ in empty)

@@ -34,8 +34,8 @@ from switchgear.state.store import Ask, Kind, Level, Reply, Status, StoreAway, T
 
 PREFIX = "{switchgear}1:"
 TIMEOUT_S = 0.25
-LATE_TURNS = 16
-LATE_S = 1.0
+LATE_TURNS = 48
+LATE_S = 1.5
 """An answer that is late because this process was held up is waited for: so many turns of the loop, which take no time
 where the loop is idle, and no longer than this."""
 CHUNK = 200  # buckets per script call: a few milliseconds of Redis at most
