@@ -129,7 +129,7 @@ def judge_micro(budget: dict[str, Any], benchmarks: list[dict[str, Any]], factor
         if one is not None:
             us = float(one["stats"]["median"]) * 1e6 / one.get("extra_info", {}).get("operations", 1)
             return _micro(budget, one, factor, (f"{limit:.2f} µs", f"{us:.2f} µs"), us / limit)
-    return Judgement(budget["name"], f"{limit:g}", "-", "not measured", f"no test {budget['test']}")
+    return Judgement(budget["name"], f"{limit:,.2f}", "-", "not measured", f"no test {budget['test']}")
 
 
 def _micro(

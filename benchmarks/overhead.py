@@ -95,7 +95,10 @@ class Run:
                     weighed.setdefault(server.name, []).append(
                         hold(scenario, entry, self.client, max(self.plan.seconds, 3.0))
                     )
-        self.results[scenario.name] = {name: hold_summary(scenario, samples) for name, samples in weighed.items()}
+        about = {server.name: server.about for server in servers}
+        self.results[scenario.name] = {
+            name: {"about": about[name], **hold_summary(scenario, samples)} for name, samples in weighed.items()
+        }
 
 
 def pick_cores(server: int | None, load: int | None) -> tuple[int | None, int | None]:

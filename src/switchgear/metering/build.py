@@ -6,6 +6,7 @@ limits are those of one configuration.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,14 +22,15 @@ from switchgear.state import open_store
 from switchgear.state.memory import MemoryStore
 
 if TYPE_CHECKING:
-    import asyncio
-
     from switchgear.config.schema import Config
     from switchgear.limits.events import Counters
     from switchgear.limits.leases import Seed
     from switchgear.limits.model import Limit
 
 log = logs.get(__name__)
+
+PREPARE_S = 20.0
+"""A first migration of SQLite takes about a second, on a machine that is busy several."""
 
 _FIELDS = ("organization", "project", "user", "key", "model", "provider", "credential")
 
@@ -60,9 +62,21 @@ async def build(
         counters=counters,
     )
     if ledger is not None:
+        if any(True for _ in limits.declared.all()):
+            await _prepare(config.database.url)
         ledger.start()
     await limits.start()
     return Metering(loop, limits, prices, ledger, Estimates(), types)
+
+
+async def _prepare(url: str) -> None:
+    """The schema is there before the first request: else limits could not ask what was spent, and their requests would
+    wait or pass unaccounted meanwhile. A database that is away must not keep the gateway from starting."""
+    try:
+        async with asyncio.timeout(PREPARE_S):
+            await ensure_head(url)
+    except Exception as error:  # whatever a driver raises: the drain tries again and tells
+        log.warning("the database is not ready; limits begin without what was spent before", error=str(error))
 
 
 async def stop(metering: Metering) -> None:
