@@ -144,10 +144,6 @@ class Metrics:
             slots[labels] = found
         return found
 
-    def count(self, metric: str, *labels: str) -> None:
-        """Add one to a counter that has no method of its own."""
-        self.slab.add(self.slot(metric, *labels))
-
     # Names
 
     def declare(self, models: Iterable[str], targets: Iterable[str]) -> None:
