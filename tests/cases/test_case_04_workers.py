@@ -9,12 +9,23 @@ from typing import Any
 import pytest
 
 from tests.cases.client import chat
-from tests.support.metered import metered, request, run, settled, statuses, storm, usage
+from tests.support.metered import Got, metered, request, run, settled, statuses, storm, usage
 from tests.support.processes import GatewayProcess, SimulatorProcess
 from tests.support.redis_server import RedisServer
 
 Start = Callable[[dict[str, Any]], GatewayProcess]
 LIMIT, ASKED = 1000, 2000
+
+
+def answered(gateway: GatewayProcess, sent: bytes, count: int) -> list[Got]:
+    """All at once. A worker that hears too late of Redis, on a busy machine, says 503 and to try again: so it is."""
+    found: list[Got] = []
+    while count:
+        some = run(storm(gateway.port, [sent] * count, count))
+        found += [got for got in some if got.status != 503]
+        assert all(b'"state_unavailable"' in got.body for got in some if got.status == 503)
+        count = statuses(some)[503]
+    return found
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -24,7 +35,7 @@ def test_2000_parallel_requests_on_4_workers_admit_exactly_1000(
     limits = [{"resource": "requests", "capacity": LIMIT, "window": {"calendar": "month"}, "fail": "closed"}]
     config = metered(tmp_path, sim, key={"limits": limits}, state={"url": redis_server.url}, server={"workers": 4})
     gateway = start_gateway(config)
-    found = run(storm(gateway.port, [request(chat("sim;tokens=2", stream=stream))] * ASKED, ASKED))
+    found = answered(gateway, request(chat("sim;tokens=2", stream=stream)), ASKED)
     assert statuses(found) == {200: LIMIT, 429: ASKED - LIMIT}
     assert {got.headers[b"retry-after"] for got in found if got.status == 429} != set()
     assert settled(gateway, "requests")["used"] == LIMIT
