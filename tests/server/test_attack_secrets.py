@@ -61,15 +61,18 @@ async def test_a_redirect_is_named_and_not_followed(start_gateway: Start, sim: S
 CHUNK = '{"id":"1","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"KEY"}}]}'
 FAILED = '{"type":"response.failed","response":{"status":"failed","error":{"code":"server_error","message":"KEY"}}}'
 CREATED = '{"type":"response.created","response":{"status":"in_progress"}}'
+DELTA = '{"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":0,"delta":"x"}'
 ERROR = '{"error":{"message":"no quota for KEY","type":"insufficient_quota","code":null}}'
+OPENING = f"event: response.created\ndata: {CREATED}\n\nevent: response.output_text.delta\ndata: {DELTA}\n\n"
 STREAMS = [
     # the endpoint's path, and its events: an error in a read of its own, beside others, without its blank line
     (CHAT, [f"data: {CHUNK}\n\n", f"data: {ERROR}\n\n"]),
     (CHAT, [f"data: {CHUNK}\n\ndata: {ERROR}\n\n"]),
     (CHAT, [f"data: {CHUNK}\n\n", f"event: error\ndata: {ERROR}\n\n"]),
     (CHAT, [f"data: {CHUNK}\n\n", f"data: {ERROR}"]),
-    (RESPONSES, [f"event: response.created\ndata: {CREATED}\n\n", f"event: response.failed\ndata: {FAILED}\n\n"]),
-    (RESPONSES, [f"event: response.created\ndata: {CREATED}\n\n", 'event: error\ndata: {"message":"KEY"}\n\n']),
+    # (what fails before any output is no stream yet: an error answer, and fails over)
+    (RESPONSES, [OPENING, f"event: response.failed\ndata: {FAILED}\n\n"]),
+    (RESPONSES, [OPENING, 'event: error\ndata: {"message":"KEY"}\n\n']),
     ("/v1/messages", [f"data: {CHUNK}\n\n", f"data: {ERROR}\n\n"]),
 ]
 
