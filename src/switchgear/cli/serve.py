@@ -36,7 +36,10 @@ def command(path: Path | None, host: str | None, port: int | None, workers: int 
     Without a file: the providers whose keys are in the environment (OPENAI_API_KEY, ...), or the built-in simulator
     when there is none, on http://127.0.0.1:8080.
     """
-    require()
+    try:
+        require()
+    except ImportError as missing:
+        raise click.ClickException(str(missing)) from None
     simulator: subprocess.Popen[str] | None = None
     try:
         config = load(path, known_types=provider_types()) if path else from_environment()
