@@ -127,9 +127,12 @@ def outcomes(workers: list[Limited], line: str) -> Counter[str]:
 
 def test_four_processes_admit_exactly_the_limit(redis_server: RedisServer, start: Start, tmp_path: Path) -> None:
     workers = start("limits: [{resource: requests, capacity: 1000, window: hour, fail: closed}]", redis_server.url, 4)
-    done = outcomes(workers, "take 500")
-    if done["StateUnavailable"]:  # this machine was so busy that Redis took more than 0.25 s: the rest goes to others
-        done += outcomes(workers, "take 300")
+    done = last = outcomes(workers, "take 500")
+    for _ in range(8):  # a 503 says: ask again. On a busy machine Redis takes longer than a request may wait for it
+        if not last["StateUnavailable"]:
+            break
+        last = outcomes(workers, "take 300")
+        done = done + last
     assert done["admitted"] == 1000
     assert total(workers, "take 10") == 0
     until(tmp_path, redis_server.url, [(1000, 0, 0)])
