@@ -133,7 +133,7 @@ def test_four_processes_admit_exactly_the_limit(redis_server: RedisServer, start
             break
         last = outcomes(workers, "take 300")
         done = done + last
-    assert done["admitted"] == 1000
+    assert done["admitted"] == 1000, done
     assert total(workers, "take 10") == 0
     until(tmp_path, redis_server.url, [(1000, 0, 0)])
     assert [worker.do("quit") for worker in workers] == [{"quit": True}] * 4

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 WAIT_S = 0.25
 PATIENCE_S = 0.15
+PATIENT_ROUNDS = 6
+"""And not before it has asked so often: on a late loop the time is over before others could give anything back."""
 LONGEST_S = 2.0
 """A request that is overtaken again and again, by others that want less, ends after this."""
 RETRY_S = 0.02
@@ -133,7 +135,7 @@ class Limits:
         Raises RateLimited, BudgetExhausted, RequestTooLarge or StateUnavailable.
         """
         amounts = (requests, input_tokens, output_tokens, cost_nanousd)
-        began = self._loop.time()
+        began, rounds = self._loop.time(), 0
         while True:
             now = self._loop.time()
             self._renew(limits, now)
@@ -141,12 +143,13 @@ class Limits:
             if taken is not None:
                 return taken
             short = limits.short(now, *amounts)
-            if not await self._get(short, limits.buckets, began, now):
+            rounds += 1
+            if not await self._get(short, limits.buckets, began, now, rounds):
                 return self._without_store(limits, short, amounts)
 
     async def extend_slowly(self, held: Reservation, output_tokens: int, cost_nanousd: int) -> None:
         """What `held.extend` could not. Raises as `take_slowly`; nothing is added then."""
-        began = self._loop.time()
+        began, rounds = self._loop.time(), 0
         while not held.done:
             now = self._loop.time()
             if held.extend(now, output_tokens, cost_nanousd):
@@ -155,7 +158,8 @@ class Limits:
             short = [item for item in held.short(now, output_tokens, cost_nanousd) if item[0].ends_at > now]
             if not short:
                 return
-            if not await self._get(short, held.sets, began, now):
+            rounds += 1
+            if not await self._get(short, held.sets, began, now, rounds):
                 self._must_be_open(short)
                 return
 
@@ -167,7 +171,9 @@ class Limits:
         """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""
         return rows(self.leases.store, self.declared.all(), self.leases.seed)
 
-    async def _get(self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float) -> bool:
+    async def _get(
+        self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float, rounds: int
+    ) -> bool:
         """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
         for bucket, amount in short:
             if amount > _limit(bucket).capacity:
@@ -181,7 +187,7 @@ class Limits:
         empty = [(bucket, amount) for bucket, amount in short if _held(bucket).dry(now, amount - bucket.available)]
         if empty:
             hopeless = any(not _held(bucket).idle_elsewhere for bucket, _ in empty)
-            if hopeless or now - began >= PATIENCE_S:
+            if hopeless or (rounds >= PATIENT_ROUNDS and now - began >= PATIENCE_S):
                 error = refusals.refusal(empty, around, self.leases.now_s())
                 self.events.refused(_limit(empty[0][0]))
                 raise error
