@@ -222,6 +222,8 @@ class Gateway:
         if target is not None:
             headers.append((b"x-switchgear-target", target.header))
         headers.append((b"x-switchgear-attempts", b"%d" % ctx.attempts))
+        if ctx.bound:
+            headers.append((b"x-switchgear-max-output-tokens", b"%d" % ctx.bound))
         ctx.status = answer.response.status
         if ctx.meter is not None:
             own = ctx.meter.headers()
