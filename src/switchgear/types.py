@@ -183,6 +183,9 @@ class Meter(Protocol):
     async def extend(self, output_tokens: int) -> None:
         """A stream has come to so many output tokens. Raises what refuses to let it go on."""
 
+    def believable(self, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+        """What nobody counted and is only estimated: no more than was reserved for it, or can have been."""
+
     def settle(self) -> int:
         """Once, on every way out, or before the answer's end goes out. The cost in nano-dollars."""
 

@@ -229,7 +229,7 @@ cdef class FastPath:
                 output_tokens = self.estimates.output(model, peeked.max_tokens, peeked.n)
         else:  # only for the row of a request that is killed
             input_tokens = PyBytes_GET_SIZE(body) // 4
-            output_tokens = peeked.max_tokens if peeked.max_tokens > 0 else 0
+            output_tokens = peeked.max_tokens * peeked.n if peeked.max_tokens > 0 else 0
         cost = dearest = account.table.upper(input_tokens, output_tokens)
         longest = output_tokens
         if account.firm and lane.generates and peeked.max_tokens < 0:
@@ -411,11 +411,16 @@ cdef class Unary:
         """The row, before the client can have its answer, and what was reserved. Returns the cost in nano-dollars."""
         cdef Account account = self.account
         cdef double total_ms = (now - self.started) * 1000.0
-        cdef long long cost
+        cdef long long cost, given, made
         self.settled = True
         usage = self.usage
         if usage is None:
-            usage = self.usage = Usage(self.length // 4, size // 4 if self.lane.generates else 0, estimated=True)
+            given, made = self.length // 4, size // 4 if self.lane.generates else 0
+            if account.limits is not None:
+                given = min(given, self.input_tokens)
+            if account.firm or self.peeked.max_tokens >= 0:  # it cannot have been longer
+                made = min(made, self.longest)
+            usage = self.usage = Usage(given, made, estimated=True)
         cost = account.table.cost(usage)
         if self.held is not None:
             self.held.settle(usage.input_tokens, usage.output_tokens, cost)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _NONE = float("nan")
 _UNBOUNDED = 1 << 62
 _NOTHING = Usage()
+FRAMING_EVENTS = 16
+"""Events of a choice's stream that hold no token: its beginning, its end, the usage; most are Responses'."""
 EXTENSION_TOKENS = 256
 """How much more is reserved at a time for a stream that outgrows its reservation: an answer of a page in two steps."""
 
@@ -135,8 +137,12 @@ class Meter:
     def _ceiling(self, limits: LimitSet) -> int:
         """Output tokens up to which nothing need be added to what is reserved."""
         if comes_back(limits):
-            return self.output_tokens
-        return self.longest if firm(limits) else _UNBOUNDED
+            return self.output_tokens + self._framing
+        return self.longest + self._framing if firm(limits) else _UNBOUNDED
+
+    @property
+    def _framing(self) -> int:
+        return FRAMING_EVENTS * self.length.choices
 
     def adopt(self, price: Price, held: Reservation | None, slot: int, began_at: float) -> None:
         """Go on with an attempt that the compiled path began."""
@@ -242,7 +248,16 @@ class Meter:
                 await self._metering.extend_slowly(held, *amounts)
         self.output_tokens += more
         self.longest += longer
-        self.ceiling = until
+        self.ceiling = until + self._framing
+
+    def believable(self, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+        """Estimates that go no further than the one that was reserved: of the input a finer one, and the answer is no
+        longer than its bound. A stream that was is in `longest` by now (`extend`)."""
+        if len(self.limits):
+            input_tokens = min(input_tokens, self.input_tokens)
+        if self.length.known or self.ctx.bound or self._firm:
+            output_tokens = min(output_tokens, self.longest)
+        return input_tokens, output_tokens
 
     def settle(self) -> int:
         """The request ends, or its answer is about to. Returns its cost in nano-dollars; again and again the same."""
