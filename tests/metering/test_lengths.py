@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from switchgear.hotpath._estimate import FIRST_OUTPUT, Estimates
 from switchgear.hotpath._peek import peek_request
-from switchgear.limits.estimates import FIRST_OUTPUT, Estimates
 from switchgear.metering.lengths import IMAGE_TOKENS, Length, images_of, length_of
 from switchgear.server.dialects import GEMINI, MESSAGES
 from switchgear.server.routes import EXACT

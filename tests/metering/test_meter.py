@@ -10,7 +10,7 @@ import pytest
 from switchgear.accounting.prices import Prices
 from switchgear.config.load import loads
 from switchgear.errors import LimitReached
-from switchgear.limits.estimates import Estimates
+from switchgear.hotpath._estimate import Estimates
 from switchgear.limits.limits import Limits
 from switchgear.metering.lengths import Length
 from switchgear.metering.meter import FRAMING_EVENTS, Meter

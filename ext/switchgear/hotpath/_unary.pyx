@@ -30,6 +30,8 @@ cdef object same_digest = hmac.compare_digest
 cdef enum:
     MAX_LANES = 20000
     MAX_ACCOUNTS = 1024
+    MAX_CHOICES = 128        # what is beyond is refused by upstreams; sums of it need not fit into 64 bits
+    MAX_TOKENS = 1 << 24
     ARRAY = 91  # ord("[")
 
 
@@ -205,7 +207,7 @@ cdef class FastPath:
             return None
         model = peeked.model
         lane = models.get(model) if model is not None else None
-        if lane is None or peeked.stream or peeked.signed:
+        if lane is None or peeked.stream or peeked.signed or peeked.n > MAX_CHOICES or peeked.max_tokens > MAX_TOKENS:
             return None
         if lane.needs_messages and (peeked.messages_kind != ARRAY or peeked.messages_empty):
             return None

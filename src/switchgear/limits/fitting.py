@@ -28,6 +28,8 @@ Amounts = tuple[int, int, int, int, int, int]
 LEAST_TOKENS = 256
 SHORTEST_TOKENS = 16
 """Of one choice. OpenAI's Responses take no smaller `max_output_tokens`."""
+TOO_MUCH = 1 << 53
+"""More than any limit (`model.MAX_CAPACITY`); a request may ask for more than 64 bits hold."""
 FRESH_S = 0.25
 """How long what the store said of a bucket is believed. Afterwards everything may be free again: it is asked."""
 _OUTPUT, _TOKENS, _COST = 2, 3, 5  # codes of resources
@@ -77,7 +79,10 @@ class Fitting:
         if self.open:
             self._fit(limits.buckets, now)
         expected = min(self.expected, self.tokens)
-        return 1, self.input_tokens, expected, self.cost(expected), self.tokens, self.cost(self.tokens)
+        return (
+            *(1, self.input_tokens, expected, min(self.cost(expected), TOO_MUCH)),
+            *(self.tokens, min(self.cost(self.tokens), TOO_MUCH)),
+        )
 
     def affordable(self, nanousd: int) -> int:
         """The longest answer that costs no more than that, output tokens; -1 where none does."""

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 if TYPE_CHECKING:
-    from switchgear.limits.estimates import Estimates
+    from switchgear.hotpath._estimate import Estimates
     from switchgear.types import RequestContext
 
 FORM_TOKENS, FORM_BYTES = 1024, 1024

@@ -26,7 +26,7 @@ from switchgear.errors import (
     UpstreamUnreachable,
 )
 from switchgear.hotpath._leases import Reservation
-from switchgear.limits.fitting import Fitting, comes_back, firm
+from switchgear.limits.fitting import TOO_MUCH, Fitting, comes_back, firm
 from switchgear.metering.lengths import images_of
 from switchgear.metering.tags import tags_of
 from switchgear.types import Usage
@@ -163,7 +163,7 @@ class Meter:
         images = images_of(ctx)
 
         def cost(tokens: int) -> int:
-            return price.upper(self.input_tokens, tokens, images)
+            return min(price.upper(self.input_tokens, tokens, images), TOO_MUCH)
 
         await self._reserve(cost)
         if len(own):
