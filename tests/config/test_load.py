@@ -166,6 +166,7 @@ def test_a_section_left_empty_is_not_written() -> None:
 
 def test_the_longest_answer_of_a_model() -> None:
     config = """
+auth: none
 providers: {p: {credentials: [sk-0]}}
 models: {own: {targets: [{provider: p, model: m}], max_output_tokens: 16384}, not: {targets: [{provider: p, model: m}]}}
 """

@@ -8,8 +8,9 @@ from typing import get_args
 from switchgear.config.load import loads
 from switchgear.config.schema import MAX_OUTPUT_TOKENS
 from switchgear.config.schema_limits import Resource
+from switchgear.hotpath import _estimate as estimates
 from switchgear.hotpath._leases import FAR_ANSWERS
-from switchgear.limits import estimates, leases, limits
+from switchgear.limits import leases, limits
 from switchgear.limits.declared import Declared
 from switchgear.limits.fitting import LEAST_TOKENS
 from switchgear.limits.model import MAX_CAPACITY, NANO
@@ -30,7 +31,7 @@ def test_the_example_is_a_configuration() -> None:
 
 def test_the_example_of_longest_answers_is_a_configuration() -> None:
     example = PAGE.split("```yaml\n")[2].split("```")[0]
-    config = loads("providers: {openai: {credentials: [sk-x]}}\n" + example)
+    config = loads("auth: none\nproviders: {openai: {credentials: [sk-x]}}\n" + example)
     assert (config.models["smart"].max_output_tokens, config.defaults.max_output_tokens) == (32_768, 65_536)
 
 
