@@ -39,5 +39,8 @@ def test_workers_that_cannot_start(sim: SimulatorProcess, tmp_path: Path) -> Non
     try:
         gateway.wait(60)
         assert "crash loop" in gateway.output
+        told = [line for line in gateway.output.splitlines() if '"worker did not start"' in line]
+        assert len(told) == gateway.output.count("Unexpected exit")  # each of them says why
+        assert all("Not a directory" in line for line in told)
     finally:
         gateway.stop()
