@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from switchgear.errors import GatewayError, LimitReached, MethodNotAllowed, UpstreamRejected
+from switchgear.errors import GatewayError, LimitReached, MethodNotAllowed, UnsupportedCoding, UpstreamRejected
 from switchgear.providers.dialects.faults import error_body
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.types import Dialect, Headers
@@ -43,6 +43,8 @@ def error_answer(error: GatewayError, dialect: Dialect = "openai", request_id: s
         headers.append((b"request-id", request_id.encode("latin-1", "replace")))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, UnsupportedCoding):
+        headers.append((b"accept-encoding", b"identity"))
     if isinstance(error, LimitReached):
         headers += error.dialect_headers.get(dialect, ())
     if error.retry_after_s is not None:  # of all attempts the smallest: not always the header of the error that is told
