@@ -117,8 +117,8 @@ def _add_tail(tail: Tail, drained: dict[str, tuple[int, int]], filters: Filters,
     for row in tail.rows(drained):
         if filters.accepts(row):
             found.add(1, *(_whole(row[place]) for place in _SUMMED))
-            if row[_ATTEMPT] > 1:
-                later.append((row[_REQUEST_ID], row[_ATTEMPT]))
+            if (one := _attempt_of(row))[1] > 1:
+                later.append(one)
     return later
 
 
@@ -148,10 +148,14 @@ def _first_in_tail(tail: Tail, drained: dict[str, tuple[int, int]], ids: set[str
     """The lowest attempt of each of these requests."""
     first: dict[str, int] = {}
     for row in tail.rows(drained):
-        request_id, attempt = row[_REQUEST_ID], row[_ATTEMPT]
+        request_id, attempt = _attempt_of(row)
         if request_id in ids:
             first[request_id] = min(first.get(request_id, attempt), attempt)
     return first
+
+
+def _attempt_of(row: Any) -> tuple[str, int]:
+    return row[_REQUEST_ID], row[_ATTEMPT]
 
 
 def _whole(number: Any) -> int:
