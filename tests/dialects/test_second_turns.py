@@ -63,4 +63,4 @@ def test_a_signature_comes_back_to_its_vendor_and_to_no_other(world: World, clie
         assert b"swg." not in asked.body
         if model == "anthropic":
             assistant = next(m for m in asked.json["messages"] if m["role"] == "assistant")
-            assert assistant["content"][0] == THINKING["content"][0]  # type: ignore[index]
+            assert assistant["content"][0] == THINKING["content"][0]  # type: ignore[index]  # JSON

@@ -54,7 +54,7 @@ class Loop:
         return [(family, socket.SOCK_STREAM, 6, "", address) for family, address in self.addresses]
 
     async def create_connection(self, *args: object, **options: object) -> object:
-        transport, protocol = await self.loop.create_connection(*args, **options)  # type: ignore[call-overload]
+        transport, protocol = await self.loop.create_connection(*args, **options)  # type: ignore[call-overload]  # passed on
         sock = transport.get_extra_info("socket")
         self.no_delay.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         return transport, protocol

@@ -7,10 +7,7 @@ import pytest
 
 from switchgear.errors import Overloaded, UpstreamUnreachable
 from tests.hotpath.conftest import MakePool
-from tests.hotpath.test_client_stale import dying_second_time
-from tests.hotpath.upstream import BODY, EVENTS, OK, REQUEST, Peer, answering, chunk, serving
-
-HEAD_ONLY = b"GET / HTTP/1.1\r\nhost: upstream\r\n\r\n"
+from tests.hotpath.upstream import BODY, OK, REQUEST, Peer, answering, dying_second_time, hold, serving
 
 
 async def test_request_and_answer_bytes(make_pool: MakePool) -> None:
@@ -68,13 +65,6 @@ async def test_large_body_arrives_whole(make_pool: MakePool) -> None:
         response = await make_pool(upstream.port).send(head, body, gather_bytes=100)
         assert response.body == b"hello"
         assert received == [head + body]
-
-
-async def hold(peer: Peer) -> None:
-    """Answer each request with the head and one event of a stream that goes on until the client closes."""
-    while True:
-        await peer.request()
-        peer.write(EVENTS + chunk(b"data: 1\n\n"))
 
 
 async def test_the_cap_and_the_queue_are_first_in_first_out(make_pool: MakePool) -> None:

@@ -6,8 +6,7 @@ import pytest
 
 from switchgear.errors import UpstreamProtocolError
 from tests.hotpath.conftest import MakePool
-from tests.hotpath.test_client_pool import HEAD_ONLY, hold
-from tests.hotpath.upstream import BODY, EVENTS, OK, REQUEST, answering, chunk, serving
+from tests.hotpath.upstream import BODY, EVENTS, HEAD_ONLY, OK, REQUEST, answering, chunk, hold, serving
 
 
 async def test_a_response_that_nobody_holds_closes_its_connection(make_pool: MakePool) -> None:

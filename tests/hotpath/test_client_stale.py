@@ -7,7 +7,17 @@ import pytest
 
 from switchgear.errors import UpstreamProtocolError, UpstreamUnreachable
 from tests.hotpath.conftest import MakePool
-from tests.hotpath.upstream import BODY, OK, REQUEST, Peer, Script, answering, closing, serving, until
+from tests.hotpath.upstream import (
+    BODY,
+    OK,
+    REQUEST,
+    Peer,
+    answering,
+    closing,
+    dying_second_time,
+    serving,
+    until,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,23 +56,6 @@ async def test_bytes_that_nobody_asked_for_close_an_idle_connection(make_pool: M
         go.set()
         await upstream.until(lambda: upstream.open == 0)
         assert pool.connections == 0
-
-
-def dying_second_time(*, reset: bool) -> tuple[list[int], Script]:
-    """A script whose first connection answers once and dies at the second request."""
-    served: list[int] = []
-
-    async def script(peer: Peer) -> None:
-        while True:
-            await peer.request()
-            served.append(peer.number)
-            if served == [0, 0]:
-                if reset:
-                    peer.reset()
-                return
-            peer.write(OK)
-
-    return served, script
 
 
 @pytest.mark.parametrize("reset", [False, True])

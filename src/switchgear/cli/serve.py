@@ -23,8 +23,6 @@ from switchgear.limits import tokenizers
 from switchgear.observability import logs
 from switchgear.providers.registry import provider_types
 
-DEMO_MODEL = "demo"
-
 
 @click.command()
 @click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), help="YAML or TOML file.")
