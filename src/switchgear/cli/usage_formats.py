@@ -34,8 +34,11 @@ _LEFT_OUT_OF_SUMS = ("input_audio_tokens", "cached_audio_tokens", "output_audio_
 class Writer(Protocol):
     """Takes mappings that all have the same keys, then `close`."""
 
-    def write(self, row: dict[str, Any]) -> None: ...
-    def close(self) -> None: ...
+    def write(self, row: dict[str, Any]) -> None:
+        """One row. Raises OSError where it cannot be written."""
+
+    def close(self) -> None:
+        """Write what is held back. The file that it writes to stays open."""
 
 
 def writer(form: str, out: BinaryIO, columns: Iterable[str]) -> Writer:

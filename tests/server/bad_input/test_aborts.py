@@ -39,9 +39,8 @@ async def test_ten_thousand_aborted_requests_leave_nothing_behind(
             abort(kinds[number % 6], number % 4 == 0)
 
     async def storm(count: int) -> None:
-        for start in range(
-            0, count, 500
-        ):  # so many at once at most: what they need is given back to the allocator only
+        # So many at once at most: what they need is given back to the allocator only.
+        for start in range(0, count, 500):
             await asyncio.to_thread(aborts, start)
             await settled()
 
