@@ -21,7 +21,7 @@ from switchgear.cli import main
 from switchgear.config.load import loads
 from switchgear.config.schema_limits import Estimates as Settings
 from switchgear.errors import ConfigError
-from switchgear.limits.estimates import Estimates
+from switchgear.hotpath._estimate import Estimates
 from switchgear.limits.tokenizers import (
     MAX_BODY_BYTES,
     SAMPLE_CHARS,

@@ -3,7 +3,7 @@
 What is counted: the texts of a request in the model's encoding, 4 tokens a message, one for a name and 3 before the
 answer, as OpenAI's cookbook does for its chat models ("How to count tokens with tiktoken"). How OpenAI writes tool
 definitions into the prompt is not documented; they are counted as the JSON they arrive in. What that, images and sound
-are off by is learnt like any other error of an estimate (`limits.estimates`).
+are off by is learnt like any other error of an estimate (`hotpath._estimate`).
 
 It runs in the event loop, so its cost is bounded: of long texts `SAMPLE_CHARS` are counted, half of them from either
 end, and the rest is taken in proportion (0.1 ms for each 1,000 characters of English, at most 1.3 ms in all for the
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from switchgear.errors import ConfigError
-from switchgear.limits.estimates import MAX_FAMILIES, Estimates
+from switchgear.hotpath._estimate import MAX_FAMILIES, Estimates
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
@@ -70,11 +70,11 @@ class TokenizedEstimates(Estimates):
         self._upstream_models = upstream_models
         self._of_model.cache_clear()
 
-    def prompt(self, model: str, body: bytes) -> tuple[int, int]:
-        """(raw, upper): input tokens as counted, for `observe`, and what a hard limit should reserve."""
+    def raw(self, model: str, body: bytes) -> int:
+        """Tokens of a prompt before calibration: counted where the model's encoding is loaded."""
         encoding = self._of_model(model)
-        raw = count(encoding, body) if encoding is not None else None
-        return super().prompt(model, body) if raw is None else (raw, self.upper(model, raw))
+        counted = count(encoding, body) if encoding is not None else None
+        return super().raw(model, body) if counted is None else counted
 
     def _find(self, model: str) -> Encoding | None:
         from tiktoken.model import encoding_name_for_model
