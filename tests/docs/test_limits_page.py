@@ -7,10 +7,10 @@ from typing import get_args
 
 from switchgear.config.load import loads
 from switchgear.config.schema import MAX_OUTPUT_TOKENS
-from switchgear.config.schema_limits import Resource
+from switchgear.config.schema_limits import Estimates, Resource
 from switchgear.hotpath import _estimate as estimates
 from switchgear.hotpath._leases import FAR_ANSWERS
-from switchgear.limits import leases, limits
+from switchgear.limits import leases, limits, tokenizers
 from switchgear.limits.declared import Declared
 from switchgear.limits.fitting import LEAST_TOKENS
 from switchgear.limits.model import MAX_CAPACITY, NANO
@@ -35,10 +35,18 @@ def test_the_example_of_longest_answers_is_a_configuration() -> None:
     assert (config.models["smart"].max_output_tokens, config.defaults.max_output_tokens) == (32_768, 65_536)
 
 
+def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
+    example = PAGE.split("```yaml\n")[3].split("```")[0]
+    config = loads("providers: {openai: {credentials: [sk-x]}}\nauth: none\n" + example)
+    assert config.estimates == Estimates(tokenizer="tiktoken")
+    assert Estimates().tokenizer == "builtin"
+
+
 def test_its_numbers_are_those_of_the_code() -> None:
     assert (leases.TTL_S, leases.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
+    assert (tokenizers.MAX_BODY_BYTES, tokenizers.SAMPLE_CHARS) == (256 << 10, 4096)
     assert MAX_CAPACITY // NANO == 9_007_199
     assert (FAR_ANSWERS, LEAST_TOKENS, IMAGE_TOKENS, FORM_BYTES) == (16, 256, 6240, 1024)
     assert (MAX_OUTPUT_TOKENS, RESERVED_RETRY_S) == (16_384, 1.0)
@@ -51,6 +59,7 @@ def test_every_resource_and_every_metric_is_on_it() -> None:
     for name in (
         "switchgear_limit_thresholds_total",
         "switchgear_limit_unaccounted_total",
+        "switchgear_prompt_estimate_error_ratio",
         "switchgear_state_calls_total",
     ):
         assert name in BY_NAME
