@@ -3,7 +3,7 @@
 `bytes_per_key` is what lives on after a configuration was loaded and the worker's tables were built of it: every object
 that is reachable from configuration, authenticator and limits and was not there with one key less, as the allocator
 rounds it. What a key in use has beside (buckets, leases) is `bytes_per_active_key`; of those there are at most
-`limits.leases.MAX_BUCKETS` / 3.
+`limits.buckets.MAX_BUCKETS` / 3.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def active_bytes(limits: Limits, runner: asyncio.Runner) -> float:
     """What the first requests of so many keys leave behind, by key: sets, buckets and what is known of them, slots."""
 
     async def use() -> float:
-        counted: list[Any] = [limits._sets, limits.leases._buckets]
+        counted: list[Any] = [limits._sets, limits.leases.buckets.present]
         before = reachable_bytes(counted)
         for number in range(ACTIVE):
             plan = limits.plan(Principal(f"team-{number:06d}", "key"), "gpt-4.1")

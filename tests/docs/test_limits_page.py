@@ -7,7 +7,7 @@ from typing import get_args
 
 from switchgear.config.load import loads
 from switchgear.config.schema_limits import Resource
-from switchgear.limits import estimates, leases, limits
+from switchgear.limits import estimates, leases, limits, talk
 from switchgear.limits.declared import Declared
 from switchgear.limits.model import MAX_CAPACITY, NANO
 from switchgear.observability.definitions import BY_NAME
@@ -24,7 +24,7 @@ def test_the_example_is_a_configuration() -> None:
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert (leases.TTL_S, leases.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
+    assert (talk.TTL_S, talk.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
     assert MAX_CAPACITY // NANO == 9_007_199

@@ -11,7 +11,7 @@ import pytest
 
 from switchgear.config.load import loads
 from switchgear.config.schema import Config
-from switchgear.limits.leases import kind_of
+from switchgear.limits.buckets import kind_of
 from switchgear.limits.refusals import _parts
 from switchgear.state.store import Ask, Store
 from tests.limits.simulation import CI, Wire, Worker, World
@@ -136,7 +136,7 @@ def test_what_a_crashed_worker_had_not_spent_is_given_back_exactly(tmp_path: Pat
         await asyncio.sleep(1.5)
         _, levels = await world.store.levels(asks_of(second))
         assert [(level.spent, level.held) for level in levels] == [(800, 0), (20, 0)]
-        assert os.listdir(tmp_path) == [f"worker-{second.limits.leases.worker}.leases"]
+        assert os.listdir(tmp_path) == [f"worker-{second.limits.leases.talk.worker}.leases"]
         await stop([second])
         assert os.listdir(tmp_path) == []
 
