@@ -24,9 +24,11 @@ Why it holds
 What it does not bound: what was settled above its reservation is a debt, carried into the window; and a limit that
 fails open admits without the store while it is away.
 
-Slices aim at `SLICE_S` of a bucket's demand and double while they turn out too small; the store cuts them to a share of
-what is free, down to what one request needs. Far from the edge a worker keeps what it does not use for `KEEP_S`; close
-to it, or when another worker found the bucket empty, it gives back at the next tick what it does not use.
+Slices aim at `held.AHEAD_S` of a bucket's demand where that is a small part of what is free, else at `held.SLICE_S` of
+it, and double while they turn out too small; the store cuts them to a share of what is free, down to what one request
+needs. Reports carry along what there is to be asked for, and every question the reports that are due soon. Far from the
+edge a worker keeps what it does not use for `held.KEEP_S`; close to it, or when another worker found the bucket empty,
+it gives back at the next tick what it does not use.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from switchgear.hotpath._leases import Bucket, Slots
-from switchgear.limits.buckets import MAX_BUCKETS, Buckets, held_of
+from switchgear.limits.buckets import MAX_BUCKETS, Buckets, held_of, limit_of
 from switchgear.limits.orphans import LeaseFile, orphans
 from switchgear.limits.talk import BEAT_S, TTL_S, Seed, Talk
 from switchgear.observability import logs
@@ -53,7 +55,6 @@ log = logs.get(__name__)
 T = TypeVar("T")
 
 TICK_S = 0.05
-REPORT_S = 0.25
 PIGGYBACK_S = 0.1
 ADOPT_S = 1.0
 MAX_UNDER_WAY = 4
@@ -201,8 +202,7 @@ class Leases:
         now = self.loop.time()
         for bucket in islice(reversed(self.buckets.watched), LOOKED_AT if room else 0):  # the newest changes go along
             held = held_of(bucket)
-            fresh = now - held.told_at < PIGGYBACK_S
-            if bucket not in asked and bucket.spent != held.acked and not fresh and not held.asking:
+            if bucket not in asked and not held.asking and held.has_news(bucket) and now - held.told_at >= PIGGYBACK_S:
                 ready.append(bucket)
         round_, self._round = self._round, None
         self._send(ready, round_)
@@ -271,8 +271,8 @@ class Leases:
         if giving:
             bucket.withdraw(giving)
         unsure = held.status in (Status.SETTLING, Status.UNSEEDED)  # until the store has counted what was before
-        differs = bucket.spent != held.acked or bucket.reserved != held.reserved
-        owes = (unsure or differs) and now - held.told_at >= REPORT_S
+        differs = held.has_news(bucket)
+        owes = (unsure or differs) and held.report_due(now, limit_of(bucket).capacity)
         if (giving or asking or owes) and not held.asking:
             buckets.due[bucket] = None
         quiet = not (unsure or differs or bucket.available or bucket in buckets.due)
