@@ -164,7 +164,8 @@ class Held:
             return max(0, available - taken), False
         if bucket.resource == _CONCURRENT:
             return self._look_at_slots(bucket, available, now)
-        return max(0, available - 2 * self._ahead() - 4 * taken), available < self.rate * LOW_S
+        kept = max(2 * self._ahead(), int(4 * self.rate * SLICE_S)) + 4 * taken
+        return max(0, available - kept), available < self.rate * LOW_S
 
     def has_news(self, bucket: Bucket) -> bool:
         """Whether the store knows less of it than it could."""
