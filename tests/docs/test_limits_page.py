@@ -7,7 +7,8 @@ from typing import get_args
 
 from switchgear.config.load import loads
 from switchgear.config.schema_limits import Resource
-from switchgear.limits import estimates, leases, limits, talk
+from switchgear.hotpath import _estimate as estimates
+from switchgear.limits import leases, limits, talk
 from switchgear.limits.declared import Declared
 from switchgear.limits.model import MAX_CAPACITY, NANO
 from switchgear.observability.definitions import BY_NAME
