@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from switchgear.config.section import Section
 
@@ -105,3 +105,17 @@ class User(Section, frozen=True):
     organization: Id | None = None
     limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
+
+
+class Estimates(Section, frozen=True):
+    """How prompt tokens are guessed before an upstream has counted them.
+
+    tokenizer: `builtin` guesses from the bytes, for every model; `tiktoken` (the extra `switchgear[tiktoken]`) counts
+    for the models that are in its table, and the others are guessed. encodings: the vocabularies of tiktoken that are
+    loaded at the start; a model of another is guessed.
+    """
+
+    tokenizer: Literal["builtin", "tiktoken"] = "builtin"
+    encodings: Annotated[list[Id], Meta(min_length=1, max_length=16)] = field(
+        default_factory=lambda: ["o200k_base", "cl100k_base"]
+    )
