@@ -168,9 +168,9 @@ def test_a_stalled_redis_stalls_nobody_whose_leases_suffice(own_redis: RedisServ
     [worker] = start(limits, own_redis.url, 1)
     for _ in range(3):
         worker.do("take 400")
+    own_redis.stall()  # before the look: more is asked for ahead
     in_hand = worker.do("available")["available"][0]
     assert in_hand > 0
-    own_redis.stall()
     within = worker.do(f"take {in_hand}")
     assert within["admitted"] == in_hand
     assert within["slowest_s"] < 0.2

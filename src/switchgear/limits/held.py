@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from switchgear.hotpath._leases import Bucket
     from switchgear.state.store import Ask, Told
 
-SLICE_S = 0.25
+SLICE_S = 0.7
 """How much demand a slice is for."""
-LOW_S = 0.08
-"""With less than this in hand more is asked for ahead."""
+LOW_S = 0.4
+"""With less than this in hand more is asked for ahead: the store's timeout and three ticks. So a store that stalls is
+known to before the slice is used up, and no request waits for it."""
 KEEP_S = 1.0
 """How long what nobody uses is kept, far from the edge."""
 DRY_S = 0.1
@@ -29,7 +30,7 @@ _FIRST = 4  # requests that a first slice is for
 
 
 class Held:
-    """key, start_s, end_s, base: as in `Ask`. told_at, used_at, dry_until: loop time."""
+    """key, start_s, end_s, base: as in `Ask`. told_at, used_at, dry_until, unsure_since: loop time."""
 
     __slots__ = (
         "acked",
@@ -56,6 +57,7 @@ class Held:
         "status",
         "taken",
         "told_at",
+        "unsure_since",
         "used_at",
         "wanted",
     )
@@ -76,6 +78,7 @@ class Held:
         self.wanted = False
         self.seed = -1
         self.seeding = False
+        self.unsure_since: float | None = None  # since when its counter is being rebuilt, and nothing granted
         self.slice = 0
         self.rate = 0.0  # units a second
         self.taken = 0
@@ -113,6 +116,10 @@ class Held:
         if told.status in (Status.STALE, Status.EARLY):
             return
         self.heard = True
+        if told.status not in (Status.SETTLING, Status.UNSEEDED):
+            self.unsure_since = None
+        elif self.unsure_since is None:
+            self.unsure_since = now
         self.acked, self.reserved = ask.spent, ask.reserved
         self.spent, self.free = told.spent, capacity - told.spent - told.held
         self.idle_elsewhere, self.next_ms, self.wanted = told.idle, told.next_ms, told.wanted

@@ -132,7 +132,9 @@ class Leases:
         self._swept_at = 0.0
         self._adopt_at = 0.0
         self._put_away_at = 0.0
-        self._away_until = 0.0
+        self._rest_until = 0.0  # after a failure the store is left alone till then
+        self.away_since: float | None = None
+        """When the first question failed; None while the store answers."""
         self._backoff_s = BACKOFF_S[0]
         self._settling_s = 0.0
         self._floor_s = 0  # the latest end of a window that was seen
@@ -190,8 +192,13 @@ class Leases:
 
     @property
     def away(self) -> bool:
-        """Whether the store cannot be asked: it failed lately and is left alone, or this has stopped."""
-        return self._stopped or self.loop.time() < self._away_until
+        """Whether no request should wait for the store: the last question failed, or this has stopped. Whether it is
+        back is found out by questions that nobody waits for."""
+        return self._stopped or self.away_since is not None
+
+    @property
+    def _rests(self) -> bool:
+        return self._stopped or self.loop.time() < self._rest_until
 
     def _open(self, limit: Limit) -> Bucket:
         # A window that was seen to end does not come back, however the estimate of the store's time moves.
@@ -275,8 +282,9 @@ class Leases:
         """Send what is due. What is under way already waits for its answer."""
         self._scheduled = False
         if self.away:
-            self._due.clear()
             self._urgent.clear()
+        if self._rests:
+            self._due.clear()
             self._wake()
             return
         if self._under_way >= MAX_UNDER_WAY:
@@ -380,15 +388,16 @@ class Leases:
         self.failures += 1
         if self.on_exchange is not None:
             self.on_exchange(False)
-        if not self.away:
+        if self.away_since is None:
+            self.away_since = self.loop.time()
             log.warning("the shared state is away: limits do as `fail` says", error=str(error))
-        self._away_until = self.loop.time() + self._backoff_s
+        self._rest_until = self.loop.time() + self._backoff_s
         self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
 
     def _hear(self, reply: Reply, sent_at: float) -> None:
         """What every answer says: the time, that the leases go on, whether the store is still the one of before."""
-        if self._away_until:
-            self._away_until, self._backoff_s = 0.0, BACKOFF_S[0]
+        if self.away_since is not None:
+            self.away_since, self._rest_until, self._backoff_s = None, 0.0, BACKOFF_S[0]
             log.info("the shared state is back")
         self._calls = max(self._calls, reply.calls)
         if self.on_exchange is not None:
@@ -398,6 +407,8 @@ class Leases:
         self.clock.until = max(self.clock.until, sent_at + self._ttl_ms / 1000 - TIMEOUT_S)
         if self.store.alone:
             self.clock.until = inf
+        if not self._heard and self._file is not None:
+            self._file.heard()
         self._heard = True
         self._settling_s = max(0.0, (reply.epoch_ms + self._settle_ms - reply.now_ms) / _SECOND_MS)
         if reply.epoch != self._epoch:
@@ -530,7 +541,7 @@ class Leases:
             self._spawn(self._adopt())
 
     def _must_beat(self, now: float) -> bool:
-        return not self.store.alone and now >= self._beat_at and not self._under_way and not self.away
+        return not self.store.alone and now >= self._beat_at and not self._under_way and not self._rests
 
     # The dead
 

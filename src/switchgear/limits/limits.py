@@ -9,10 +9,10 @@
     try: …
     finally: held.settle(input_tokens, output_tokens, cost)             # or held.release(), nothing was sent
 
-A request waits for the store at most `WAIT_S`; where the store is there and its counters are being rebuilt, at most
-`LONGEST_S` for a limit that fails closed; and where a bucket is empty while other workers hold of it, `PATIENCE_S`
-for what they give back. Where the store cannot be asked, each limit that lacks something does as it declares: open, the
-request passes and what it uses is counted here and told later; closed, it is refused with 503.
+A request waits for a store that is away, or whose counters are being rebuilt, until `WAIT_S` after that began, or
+after the request did where that is sooner: later ones do not wait. Then each limit that lacks something does as it
+declares: open, the request passes and what it uses is counted here and told later; closed, it is refused with 503.
+Where a bucket is empty while other workers hold of it, a request waits `PATIENCE_S` for what they give back.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ if TYPE_CHECKING:
     from switchgear.types import Dialect, Headers, Principal
 
 WAIT_S = 0.25
+"""Declared in docs/limits.md: how long a request waits before its limits do as `fail` says."""
 PATIENCE_S = 0.15
 PATIENT_ROUNDS = 6
 """And not before it has asked so often: on a late loop the time is over before others could give anything back."""
 LONGEST_S = 2.0
-"""A request that is overtaken again and again, by others that want less, ends after this."""
+"""A request that is overtaken again and again, by others that want less, does after this as where the store is away:
+its limits are not used up."""
 RETRY_S = 0.02
 STATE_RETRY_AFTER_S = 1.0
 MAX_SETS = 8_192
@@ -174,13 +176,14 @@ class Limits:
     async def _get(
         self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float, rounds: int
     ) -> bool:
-        """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
+        """Ask the store for what is short. Whether to try again; False when the store gives nothing in time."""
         for bucket, amount in short:
             if amount > _limit(bucket).capacity:
                 self.events.refused(_limit(bucket))
                 raise refusals.too_large(bucket, amount)
         if self.leases.away:
-            if now - began >= WAIT_S or all(_limit(bucket).fail_open for bucket, _ in short):
+            since = min(began, self.leases.away_since or began)
+            if now - since >= WAIT_S or all(_limit(bucket).fail_open for bucket, _ in short):
                 return False
             await asyncio.sleep(RETRY_S)  # it may be back before this request has to be refused
             return True
@@ -195,12 +198,13 @@ class Limits:
             for bucket, _ in empty:
                 _held(bucket).dry_until = 0.0
         elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
-            # The store is there, and its counters are being rebuilt: whoever could not be let in waits for that.
-            if now - began >= (WAIT_S if all(_limit(bucket).fail_open for bucket, _ in short) else LONGEST_S):
+            # The store is there, and its counters are being rebuilt.
+            since = min([began, *(at for bucket, _ in short if (at := _held(bucket).unsure_since) is not None)])
+            if now - since >= WAIT_S:
                 return False
             await asyncio.sleep(RETRY_S)
         elif now - began >= LONGEST_S:
-            raise refusals.refusal(short, around, self.leases.now_s())
+            return False
         await self.leases.refill(short)
         return True
 
