@@ -62,6 +62,11 @@ class Ledger:
         return self.journal.full
 
     @property
+    def dropped_rows(self) -> int:
+        """Rows that `when_full: drop_oldest` dropped, of this worker's journal and of those that it adopted."""
+        return self.journal.dropped + self.state.dropped_rows
+
+    @property
     def state(self) -> DrainState:
         """What the drain did and how it fares, for metrics and readiness."""
         return self._drain.state

@@ -244,7 +244,7 @@ class Worker:
             self.metrics.ledger(
                 backlog_bytes=state.backlog_bytes,
                 drained_rows=state.drained_rows,
-                dropped_rows=ledger.journal.dropped,
+                dropped_rows=ledger.dropped_rows,
                 reachable=state.reachable,
             )
 
