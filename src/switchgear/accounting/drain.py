@@ -5,7 +5,8 @@ The folder is looked after, beside the rounds and before each, for a round may w
 2. what all journals of the machine hold is counted against the quota (each second);
 3. journals whose process ended are adopted: opening one writes the rows of its open requests (each two seconds).
 
-One round, several times a second:
+One round, five times a second, or once a second while many rows come: a transaction costs as much as hundreds of them.
+In each:
 1. each journal held here is read on, a segment at a time, into the database and into each sink;
 2. segments that all of them have are deleted; an adopted journal that is done, whole;
 3. rows older than the retention are removed (each hour).
@@ -41,6 +42,7 @@ from switchgear.observability import logs
 log = logs.get(__name__)
 
 POLL_S = 0.2
+BUSY_POLL_S, BUSY_ROWS = 1.0, 50
 COUNT_S = 1.0
 ADOPT_S = 2.0
 EXPIRE_S = 3600.0
@@ -85,6 +87,7 @@ class Drain:
         self._migrated = False
         self._said_at = 0.0
         self._deadline = 0.0
+        self._rows = 0  # of the last round
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
@@ -130,7 +133,7 @@ class Drain:
         try:
             while not self._stopping:
                 wait = FIRST_WAIT_S if await self._try(self.round) else min(wait * 2, LONGEST_WAIT_S)
-                await self._pause(POLL_S if self.state.reachable else wait)
+                await self._pause(self._rest_s() if self.state.reachable else wait)
             await self._try(self._last_rounds)
         finally:
             looking.cancel()
@@ -144,6 +147,9 @@ class Drain:
                 await self._look_after()
             except Exception as error:  # the rounds go on without it; the next look may go well
                 log.error("ledger: the journals' folder cannot be looked after", error=type(error).__name__)
+
+    def _rest_s(self) -> float:
+        return BUSY_POLL_S if self._rows >= BUSY_ROWS else POLL_S
 
     async def _pause(self, seconds: float) -> None:
         assert self._wake is not None  # noqa: S101 - set where the loop began
@@ -216,6 +222,7 @@ class Drain:
             await self._expire()
         if not rows:
             self.state.drained_at = time.time()
+        self._rows = rows
         return rows
 
     async def _look_after(self) -> None:

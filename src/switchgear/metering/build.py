@@ -14,7 +14,7 @@ from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
 from switchgear.accounting.spent import spent
 from switchgear.db.revision import HEAD, ensure_head, revision
-from switchgear.limits.estimates import Estimates
+from switchgear.hotpath._estimate import Estimates
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
 from switchgear.observability import logs
