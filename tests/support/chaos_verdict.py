@@ -32,6 +32,8 @@ LATE_ROW_S = 3.0
 """A row may be that much behind its answer in the journals: of a worker that was killed, until it is adopted."""
 SEGMENT_ROWS = 400
 """At most in a segment, which is an eighth of the quota."""
+RELOAD_S = 5.0
+"""Within which the workers have read the configuration again."""
 GROWTH_MIB = 48.0
 """More than that is no noise of an allocator."""
 STORES = ("Redis stalls", "Redis killed", "PostgreSQL away", "Redis and PostgreSQL away")
@@ -167,7 +169,7 @@ def _rows(verdict: Verdict) -> list[Sent]:
     twice = [each for each, count in keyed.items() if count > 1]
     if twice:
         wrong.append(f"{len(twice)} upstream requests have two rows: {twice[:3]}")
-    dropping = [Phase(p.name, p.began_s - LATE_ROW_S, p.ended_s) for p in seen.named("quota, drop_oldest")]
+    dropping = [Phase(p.name, p.began_s - LATE_ROW_S, p.ended_s + RELOAD_S) for p in seen.named("quota, drop_oldest")]
     lacking = [one for one in seen.sent if one.whole and one.status == 200 and one.request_id not in known]
     missing = [one for one in lacking if any(phase.has(one.ended_s) for phase in dropping)]
     if len(missing) < len(lacking):
