@@ -328,6 +328,22 @@ async def test_other_journals_are_counted_and_adopted_while_the_database_stalls(
     await ledger.stop()
 
 
+async def test_last_segments_do_not_keep_the_ledger_full(database_url: str, root: Path) -> None:
+    ledgers = [Ledger(settings(root), database_url) for _ in range(2)]
+    for number, ledger in enumerate(ledgers):
+        write(ledger.journal, number * 200, 200)
+        assert ledger.reload(settings(root, max_bytes=Size(64 << 10)))
+        ledger.start()
+    await _until(lambda: sum(ledger.state.drained_rows for ledger in ledgers) == 400)
+    await _until(lambda: all(ledger.full for ledger in ledgers))  # of what is drained
+    for ledger in ledgers:
+        ledger.relieve()
+    await _until(lambda: not any(ledger.full for ledger in ledgers))
+    for ledger in ledgers:
+        await ledger.stop()
+    assert await numbers(database_url) == list(range(400))
+
+
 async def test_rows_dropped_of_adopted_journals_are_counted(database_url: str, root: Path, make: Make) -> None:
     small = {"max_bytes": Size(64 << 10), "when_full": "drop_oldest"}
     left = journals.create(root, settings(root, max_bytes=Size(64 << 10)))

@@ -307,7 +307,7 @@ class Drain:
         cursor = held.cursor
         if cursor is None:
             return
-        for path in held.journal.release(min([cursor.segment, *(feed.segment for feed in held.feeds)])):
+        for path in held.journal.release(min([cursor.passed, *(feed.segment for feed in held.feeds)])):
             await asyncio.to_thread(_unlink, path)
         if held.journal is not self._own and await cursor.read(1) is None and all([await f.done() for f in held.feeds]):
             del self._held[name]

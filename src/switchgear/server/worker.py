@@ -240,6 +240,7 @@ class Worker:
     def _observe_ledger(self) -> None:
         ledger = self._metering.ledger if self._metering is not None else None
         if ledger is not None:
+            ledger.relieve()
             state = ledger.state
             self.metrics.ledger(
                 backlog_bytes=state.backlog_bytes,
