@@ -31,7 +31,7 @@ from tests.support.chaos_load import KEYS, Storm
 from tests.support.chaos_verdict import Memory, Phase, Seen, Verdict, judge
 from tests.support.databases import PostgresProcess
 from tests.support.metered import Row, metered
-from tests.support.processes import GatewayProcess, SimulatorProcess
+from tests.support.processes import GatewayProcess, SimulatorProcess, wait_for
 from tests.support.redis_server import RedisServer
 
 LOG_LINES = 30
@@ -44,6 +44,7 @@ FILL_S = 8.0
 REST_S = 30.0
 """Within which counters and ledger come to rest after the load."""
 LOOK_S = 1.0
+READY_S = 120.0
 SETTLED_S = 2.5
 
 
@@ -94,7 +95,8 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
             {"name": "open", "value": KEYS["open"], "limits": [limit]},
             {"name": "closed", "value": KEYS["closed"], "budget": budget},
         ]
-        gateway = await asyncio.to_thread(GatewayProcess(config, folder).ready)
+        gateway = GatewayProcess(config, folder)
+        await asyncio.to_thread(wait_for, f"{gateway.origin}/ready", gateway, READY_S)
         storm = Storm(gateway.port, plan.seconds, plan.rate)
         events = _Events(gateway, redis, postgres, plan, storm, config)
         seen = events.seen
