@@ -16,6 +16,7 @@ cdef class Estimates:
     cdef dict names           # of models as they were asked for -> their family; emptied whenever one is forgotten
     cdef Py_ssize_t most
     cdef long long clock
+    cpdef long long raw(self, str model, bytes body) except -1
     cpdef tuple prompt(self, str model, bytes body)
     cpdef long long upper(self, str model, long long raw) except -1
     cpdef long long expected(self, str model, long long raw) except -1

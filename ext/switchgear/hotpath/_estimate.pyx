@@ -147,8 +147,11 @@ cdef class Estimates:
         self.names = {}
         self.clock = 0
 
+    cpdef long long raw(self, str model, bytes body) except -1:
+        return count(body)
+
     cpdef tuple prompt(self, str model, bytes body):
-        cdef long long raw = count(body)
+        cdef long long raw = self.raw(model, body)
         return raw, self.upper(model, raw)
 
     cpdef long long upper(self, str model, long long raw) except -1:

@@ -99,6 +99,7 @@ class Drain:
     # ---- the thread -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
+        """Start the thread. Once only."""
         self._thread.start()
 
     def stop(self, within_s: float) -> None:

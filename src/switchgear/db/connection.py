@@ -29,6 +29,7 @@ QUICK_S = 0.05
 
 
 def is_sqlite(url: str) -> bool:
+    """Whether a database URL is SQLite's, whatever driver it names (`sqlite+aiosqlite://`)."""
     return url.partition("://")[0].partition("+")[0] == "sqlite"
 
 

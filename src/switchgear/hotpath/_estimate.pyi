@@ -30,6 +30,10 @@ class Estimates:
     """One worker's. Bounded: of more than `max_families` the one that was learnt from longest ago is forgotten."""
 
     def __init__(self, max_families: int = ...) -> None: ...
+    def raw(self, model: str, body: bytes) -> int:
+        """Tokens of a prompt before calibration. What a subclass that counts in another way overrides; both ways of a
+        request ask it."""
+
     def prompt(self, model: str, body: bytes) -> tuple[int, int]:
         """(raw, upper) tokens: the estimate before calibration, for `observe`, and what a hard limit should reserve."""
 
