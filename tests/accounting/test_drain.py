@@ -306,6 +306,62 @@ async def test_the_oldest_rows_go_when_the_disk_may_hold_no_more(database_url: s
     assert await numbers(database_url) == list(range(dropped, 1000))
 
 
+async def test_other_journals_are_counted_and_adopted_while_the_database_stalls(
+    postgres: PostgresProcess, root: Path
+) -> None:
+    ledger = Ledger(settings(root), await postgres.create())
+    ledger.start()
+    write(ledger.journal, 0, 10)
+    await _until(lambda: ledger.state.drained_rows == 10)
+    other = journals.create(root, settings(root))
+    postgres.signal(signal.SIGSTOP)
+    try:
+        write(ledger.journal, 10, 10)  # a round waits for the database from here on
+        write(other, 20, 10)
+        await _until(lambda: ledger.journal.other_bytes == other.held_bytes)
+        other.close()
+        await _until(lambda: ledger.state.adopted_journals == 1)
+        assert ledger.state.drained_rows == 10
+    finally:
+        postgres.signal(signal.SIGCONT)
+    await _until(lambda: ledger.state.drained_rows == 30)
+    await ledger.stop()
+
+
+async def test_last_segments_do_not_keep_the_ledger_full(database_url: str, root: Path) -> None:
+    ledgers = [Ledger(settings(root), database_url) for _ in range(2)]
+    for number, ledger in enumerate(ledgers):
+        write(ledger.journal, number * 200, 200)
+        assert ledger.reload(settings(root, max_bytes=Size(64 << 10)))
+        ledger.start()
+    await _until(lambda: sum(ledger.state.drained_rows for ledger in ledgers) == 400)
+    await _until(lambda: all(ledger.full for ledger in ledgers))  # of what is drained
+    for ledger in ledgers:
+        ledger.relieve()
+    await _until(lambda: not any(ledger.full for ledger in ledgers))
+    for ledger in ledgers:
+        await ledger.stop()
+    assert await numbers(database_url) == list(range(400))
+
+
+async def test_rows_dropped_of_adopted_journals_are_counted(database_url: str, root: Path, make: Make) -> None:
+    small = {"max_bytes": Size(64 << 10), "when_full": "drop_oldest"}
+    left = journals.create(root, settings(root, max_bytes=Size(64 << 10)))
+    write(left, 0, 300)
+    left.close()
+    ledger = Ledger(settings(root, **small), "postgresql://nobody@/nothing?host=/nonexistent")
+    write(ledger.journal, 300, 300)
+    own = ledger.journal.dropped
+    ledger.start()
+    await _until(
+        lambda: ledger.state.dropped_rows > 0 and ledger.journal.held_bytes + ledger.journal.other_bytes < 64 << 10
+    )
+    await ledger.stop()
+    await everything(make(database_url, **small))
+    assert len(await numbers(database_url)) == 600 - ledger.dropped_rows
+    assert ledger.dropped_rows > own
+
+
 async def test_a_reload_changes_the_quota(database_url: str, root: Path) -> None:
     ledger = Ledger(settings(root, max_bytes=Size(4000)), database_url)
     assert ledger.full

@@ -44,6 +44,7 @@ def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
 
 def test_its_numbers_are_those_of_the_code() -> None:
     assert (talk.TTL_S, talk.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
+    assert limits.LONG_PATIENCE_S == 1.2
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
     assert (tokenizers.MAX_BODY_BYTES, tokenizers.SAMPLE_CHARS) == (256 << 10, 4096)

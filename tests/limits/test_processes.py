@@ -168,12 +168,14 @@ def test_a_stalled_redis_stalls_nobody_whose_leases_suffice(own_redis: RedisServ
     [worker] = start(limits, own_redis.url, 1)
     for _ in range(3):
         worker.do("take 400")
-    in_hand = worker.do("available")["available"][0]
-    assert in_hand > 0
     own_redis.stall()
-    within = worker.do(f"take {in_hand}")
-    assert within["admitted"] == in_hand
-    assert within["slowest_s"] < 0.2
+    spent = 0
+    while in_hand := worker.do("available")["available"][0]:  # again: an answer may have been under way
+        within = worker.do(f"take {in_hand}")
+        assert within["admitted"] == in_hand
+        assert within["slowest_s"] < 0.2
+        spent += in_hand
+    assert spent > 0
     beyond = worker.do("take 50")
     assert beyond["StateUnavailable"] == 50
     assert beyond["slowest_s"] < 0.6  # declared: 0.25 s

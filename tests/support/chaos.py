@@ -1,4 +1,5 @@
-"""Load on a gateway while its workers, Redis and PostgreSQL are killed, stalled and emptied; and a verdict at the end.
+"""Load on a gateway while its workers, Redis and PostgreSQL are killed, stalled and emptied and its ledger's quota is
+used up; and a verdict at the end (`chaos_verdict`).
 
     await chaos(folder, Plan(seconds=60, …)) -> Verdict
 
@@ -15,31 +16,44 @@ import os
 import random
 import signal
 import time
-from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.cases.client import chat
+from switchgear.cli.usage import command as usage_command
+from switchgear.config.load import load
+from switchgear.limits.declared import Declared
+from switchgear.limits.snapshot import rows as limit_rows
+from switchgear.state import open_store
+from tests.support.chaos_load import KEYS, Storm
+from tests.support.chaos_verdict import Memory, Phase, Seen, Verdict, judge
 from tests.support.databases import PostgresProcess
-from tests.support.metered import Client, Got, Row, metered, request, usage
-from tests.support.processes import GatewayProcess, SimulatorProcess
+from tests.support.metered import Row, metered
+from tests.support.processes import GatewayProcess, SimulatorProcess, wait_for
 from tests.support.redis_server import RedisServer
 
-KEYS = {"open": "sk-open-0123456789abcdef", "closed": "sk-closed-0123456789abcdef"}
-MAX_IN_FLIGHT = 600
-KILL_S = 0.5
 LOG_LINES = 30
-DECLARED_S = 3.0
-"""The longest a request of a limit that fails closed may wait for its 503: a late loop included."""
+QUOTA = 1024 * 1024
+PLENTY = 1024 * 1024 * 1024
+FULL = 0.85
+"""Of the quota: with `drop_oldest` an eighth of it has just been dropped."""
+FILL_S = 8.0
+"""About as long as it takes to fill the quota, and to drain it."""
+REST_S = 30.0
+"""Within which counters and ledger come to rest after the load."""
+LOOK_S = 1.0
+READY_S = 120.0
+SETTLED_S = 2.5
 
 
 @dataclass
 class Plan:
-    """seconds: of load, at `rate` requests a second. kill_every_s: between the deaths of workers. stall_s, database_s:
-    how long Redis is stopped, and PostgreSQL. budget_usd: of the key `closed`. timed: judge times as well, which only
-    means something on a machine that does nothing else."""
+    """seconds: of load, at `rate` requests a second. kill_every_s: between the deaths of workers. stall_s: how long
+    Redis is stopped, or gone. database_s: how long PostgreSQL is. quota_s: how long a quota of `QUOTA` is full, for
+    each policy. stalls: how often Redis is stopped. budget_usd: of the key `closed`. timed: judge times as well, which
+    only means something on a machine that does nothing else."""
 
     seconds: float
     rate: float = 300.0
@@ -47,36 +61,16 @@ class Plan:
     kill_every_s: float = 5.0
     stall_s: float = 3.0
     database_s: float = 10.0
+    quota_s: float = 2.0
+    stalls: int = 1
     budget_usd: float = 5.0
     timed: bool = False
 
-
-class Sent(NamedTuple):
-    key: str
-    at_s: float  # since the load began
-    took_s: float
-    got: Got
-
-
-@dataclass
-class Verdict:
-    """What was seen, and what was wrong with it: nothing, if all is well."""
-
-    sent: list[Sent]
-    rows: list[Row]
-    events: list[tuple[float, str]]
-    exit_status: int | None = None
-    log: str = ""
-    wrong: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """For a terminal."""
-        lines = [f"{at_s:7.1f} s  {what}" for at_s, what in self.events]
-        lines += [f"{name:<34} {value}" for name, value in self.figures.items()]
-        return "\n".join(
-            [*lines, *(f"WRONG  {what}" for what in self.wrong), f"verdict: {'FAILED' if self.wrong else 'ok'}"]
-        )
+    @property
+    def calm_s(self) -> float:
+        """Of each of the phases in which nothing but workers fails."""
+        failing = (self.stalls + 2) * self.stall_s + self.database_s + 2 * (self.quota_s + FILL_S)
+        return max(1.0, (self.seconds - failing) / (self.stalls + 6))
 
 
 async def chaos(folder: Path, plan: Plan) -> Verdict:
@@ -101,14 +95,18 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
             {"name": "open", "value": KEYS["open"], "limits": [limit]},
             {"name": "closed", "value": KEYS["closed"], "budget": budget},
         ]
-        gateway = await asyncio.to_thread(GatewayProcess(config, folder).ready)
-        storm = _Storm(gateway, plan)
-        events = _Events(gateway, redis, postgres, plan, storm)
+        gateway = GatewayProcess(config, folder)
+        await asyncio.to_thread(wait_for, f"{gateway.origin}/ready", gateway, READY_S)
+        storm = Storm(gateway.port, plan.seconds, plan.rate)
+        events = _Events(gateway, redis, postgres, plan, storm, config)
+        seen = events.seen
+        seen.began = time.time()
         await asyncio.gather(storm.run(), events.run())
-        await asyncio.sleep(3.0)  # what dead workers left is adopted meanwhile
-        exit_status = gateway.child.poll()
-        rows = await asyncio.to_thread(usage, gateway)
-        return judge(Verdict(storm.sent, rows, events.seen, exit_status, complaints(gateway.output)), plan)
+        seen.sent, seen.skipped, seen.late_s = storm.sent, storm.skipped, storm.late_s
+        seen.exit_status = gateway.child.poll()
+        await _rest(gateway, seen)
+        seen.complaints = complaints(gateway.output)
+        return judge(seen, budget_usd=plan.budget_usd, least=int(plan.seconds * plan.rate / 10), timed=plan.timed)
     finally:
         redis.stop()
         if gateway is not None:
@@ -117,105 +115,177 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
         postgres.close()
 
 
-class _Storm:
-    """Requests at a constant rate, however long they take."""
-
-    def __init__(self, gateway: GatewayProcess, plan: Plan):
-        self.plan = plan
-        self.port = gateway.port
-        self.sent: list[Sent] = []
-        self.began = time.monotonic()
-        self._idle: list[Client] = []
-        self._under_way: set[asyncio.Task[None]] = set()
-        dice = random.Random(16)  # noqa: S311 - reproducible, not secret
-        self._requests = [
-            (key, request(chat("sim", stream=dice.random() < 0.5, max_tokens=8), key=KEYS[key]))
-            for key in dice.choices(("open", "closed"), (4, 1), k=500)
-        ]
-
-    @property
-    def now_s(self) -> float:
-        return time.monotonic() - self.began
-
-    async def run(self) -> None:
-        self.began = time.monotonic()
-        number = 0
-        while self.now_s < self.plan.seconds:
-            due = int(self.now_s * self.plan.rate)
-            while number < due:
-                number += 1
-                if len(self._under_way) < MAX_IN_FLIGHT:
-                    task = asyncio.create_task(self._one(*self._requests[number % len(self._requests)]))
-                    self._under_way.add(task)
-                    task.add_done_callback(self._under_way.discard)
-            await asyncio.sleep(0.01)
-        if self._under_way:
-            await asyncio.wait(self._under_way)
-        for client in self._idle:
-            client.close()
-
-    async def _one(self, key: str, what: bytes) -> None:
-        client = self._idle.pop() if self._idle else Client(self.port)
-        at_s = self.now_s
-        got = await client.ask(what)
-        self.sent.append(Sent(key, at_s, self.now_s - at_s, got))
-        self._idle.append(client)
-
-
 class _Events:
     """What goes wrong, and when."""
 
     def __init__(
-        self, gateway: GatewayProcess, redis: RedisServer, postgres: PostgresProcess, plan: Plan, storm: _Storm
+        self,
+        gateway: GatewayProcess,
+        redis: RedisServer,
+        postgres: PostgresProcess,
+        plan: Plan,
+        storm: Storm,
+        config: dict[str, Any],
     ):
         self.gateway, self.redis, self.postgres, self.plan, self.storm = gateway, redis, postgres, plan, storm
-        self.seen: list[tuple[float, str]] = []
+        self.config = config
+        self.seen = Seen()
+        self._spare = False  # workers are not killed
+        self._built: dict[int, float] = {}  # workers, and since when they have been seen with leases
 
     async def run(self) -> None:
-        await asyncio.gather(self._kill_workers(), self._stores())
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.gather(self._kill_workers(), self._stores())
+        finally:
+            self.storm.enough.set()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def _kill_workers(self) -> None:
         dice = random.Random(5)  # noqa: S311 - reproducible, not secret
-        while self.storm.now_s < self.plan.seconds - self.plan.kill_every_s:
-            await asyncio.sleep(self.plan.kill_every_s)
-            workers = _serving(self.gateway)
-            if len(workers) > 1:  # one that is left serves while the others come back
-                victim = dice.choice(workers)
+        due_s = self.plan.kill_every_s
+        while due_s < self.plan.seconds - 1:
+            await asyncio.sleep(max(0.0, due_s - self.storm.now_s))
+            ready = self._ready()
+            # On a busy machine it may take longer than that until those that died before are back: one has to be left.
+            while len(ready) < 2 and self.storm.now_s < self.plan.seconds - 1:
+                await asyncio.sleep(0.1)
+                ready = self._ready()
+            if ready and not self._spare:
                 with suppress(ProcessLookupError):
-                    os.kill(victim, signal.SIGKILL)
-                self._note(f"worker {victim} killed")
+                    os.kill(dice.choice(ready), signal.SIGKILL)
+                self.seen.kills.append(self.storm.now_s)
+            due_s = max(due_s, self.storm.now_s) + self.plan.kill_every_s
+
+    def _ready(self) -> list[int]:
+        """Workers that serve: their leases have had a file for as long as a new store makes a worker wait."""
+        root = Path(self.config["ledger"]["path"]) / "leases"
+        built = {pid for pid in serving(self.gateway) if any(root.glob(f"worker-{pid}-*.leases"))}
+        self._built = {pid: self._built.get(pid, self.storm.now_s) for pid in built}
+        return [pid for pid, at_s in self._built.items() if self.storm.now_s - at_s >= SETTLED_S]
 
     async def _stores(self) -> None:
         plan = self.plan
-        pause_s = max(0.5, (plan.seconds - 3 * plan.stall_s - plan.database_s) / 6)
-        await asyncio.sleep(pause_s)
-        self._note("Redis stalls")
-        self.redis.stall()
-        await asyncio.sleep(plan.stall_s)
-        self.redis.go_on()
-        self._note("Redis goes on")
-        await asyncio.sleep(pause_s)
-        self.redis.flush()
+        await self._calm()
+        for _ in range(plan.stalls):
+            async with self._phase("Redis stalls"):
+                self.redis.stall()
+                await asyncio.sleep(plan.stall_s)
+                self.redis.go_on()
+            await self._calm()
         self._note("Redis flushed")
-        await asyncio.sleep(pause_s)
-        self.redis.kill()
-        self._note("Redis killed")
-        await asyncio.sleep(plan.stall_s)
-        await asyncio.to_thread(self.redis.start)
-        self._note("Redis started, empty")
-        await asyncio.sleep(pause_s)
+        self.redis.flush()
+        await self._calm()
+        async with self._phase("Redis killed"):
+            self.redis.kill()
+            await asyncio.sleep(plan.stall_s)
+            await asyncio.to_thread(self.redis.start)
+        await self._calm()
+        async with self._phase("PostgreSQL away"):
+            await asyncio.to_thread(self.postgres.stop)
+            await asyncio.sleep(plan.database_s)
+            await asyncio.to_thread(self.postgres.start)
+        await self._calm()
+        async with self._phase("Redis and PostgreSQL away"):
+            await asyncio.to_thread(self.postgres.stop)
+            self.redis.stall()
+            await asyncio.sleep(plan.stall_s)
+            self.redis.go_on()
+            await asyncio.to_thread(self.postgres.start)
+        await self._calm()
+        async with self._phase("quota, refuse"):
+            await self._fill_quota("refuse")
+        # Whoever is killed takes along what it has dropped in the last second, uncounted: here counts are compared.
+        self._spare = True
+        async with self._phase("quota, drop_oldest"):
+            await self._fill_quota("drop_oldest")
+
+    async def _fill_quota(self, policy: str) -> None:
+        """Until rows fill the quota, and `quota_s` longer; then until they are drained."""
         await asyncio.to_thread(self.postgres.stop)
-        self._note("PostgreSQL stopped")
-        await asyncio.sleep(plan.database_s)
+        self._reload(QUOTA, policy)
+        await self._waiting(lambda size: size >= FULL * QUOTA)
+        await asyncio.sleep(self.plan.quota_s)
         await asyncio.to_thread(self.postgres.start)
-        self._note("PostgreSQL started")
+        await self._waiting(lambda size: size < QUOTA / 4)
+        self._reload(PLENTY, "refuse")
+
+    async def _waiting(self, enough: Callable[[int], bool]) -> None:
+        """Until enough or few enough bytes wait for the database."""
+        give_up_s = self.storm.now_s + REST_S
+        while self.storm.now_s < give_up_s:
+            if enough(await asyncio.to_thread(_size, Path(self.config["ledger"]["path"]))):
+                return
+            await asyncio.sleep(0.1)
+
+    def _reload(self, max_bytes: int, policy: str) -> None:
+        ledger = {**self.config["ledger"], "max_bytes": max_bytes, "when_full": policy}
+        self.gateway.write({**self.config, "ledger": ledger})
+        self.gateway.signal(signal.SIGHUP)
+
+    async def _calm(self) -> None:
+        async with self._phase("calm"):
+            await asyncio.sleep(self.plan.calm_s)
+
+    @asynccontextmanager
+    async def _phase(self, name: str) -> AsyncIterator[None]:
+        began_s = self.storm.now_s
+        yield
+        self.seen.phases.append(Phase(name, began_s, self.storm.now_s))
 
     def _note(self, what: str) -> None:
-        self.seen.append((self.storm.now_s, what))
+        self.seen.phases.append(Phase(what, self.storm.now_s, self.storm.now_s))
+
+    async def _watch(self) -> None:
+        """Memory of the processes, and bytes that wait for the database, each second."""
+        root = Path(self.config["ledger"]["path"])
+        while True:
+            self._ready()
+            workers = [found for pid in serving(self.gateway) if (found := rss_mib(pid))]
+            self.seen.memory.append(Memory(self.storm.now_s, rss_mib(self.gateway.child.pid), workers))
+            waiting = await asyncio.to_thread(_size, root)
+            self.seen.waiting.append((self.storm.now_s, waiting))
+            await asyncio.sleep(LOOK_S)
 
 
-def _serving(gateway: GatewayProcess) -> list[int]:
-    """The workers: children that hold the listening socket's port are those that granian forked or spawned."""
+async def _rest(gateway: GatewayProcess, seen: Seen) -> None:
+    """Wait until nothing is reserved and what is counted stays as it is, then read the ledger, limits and metrics."""
+    give_up_at = time.monotonic() + REST_S
+    before: tuple[int, list[tuple[int, int]]] | None = None
+    same = 0
+    while same < 3 and time.monotonic() < give_up_at:
+        await asyncio.sleep(1.5)  # what dead workers left is adopted within two seconds
+        seen.rows = await asyncio.to_thread(_usage, gateway)
+        seen.limits = await _limits(gateway)
+        now = (len(seen.rows), [(limit["used"], limit["reserved"]) for limit in seen.limits])
+        same = same + 1 if now == before and not any(limit["reserved"] for limit in seen.limits) else 0
+        before = now
+    seen.metrics = await asyncio.to_thread(gateway.metrics)
+
+
+def _usage(gateway: GatewayProcess) -> list[Row]:
+    out = gateway.path.with_suffix(".usage")
+    options = ["--config", str(gateway.path), "--format", "jsonl", "--output", str(out)]
+    usage_command.main(options, standalone_mode=False)
+    with out.open("rb") as lines:
+        return [{name: row[name] for name in FIELDS} for row in map(json.loads, lines)]
+
+
+FIELDS = ("request_id", "attempt", "time", "key", "status", "error_class", "cost_nanousd", "total_ms")
+
+
+async def _limits(gateway: GatewayProcess) -> list[Row]:
+    config = load(gateway.path)
+    store = open_store(config.state.url, 5.0)
+    try:
+        return [row async for row in limit_rows(store, Declared(config).all())]
+    finally:
+        await store.close()
+
+
+def serving(gateway: GatewayProcess) -> list[int]:
+    """The workers: of the supervisor's children those that granian spawned."""
     found = []
     for pid in gateway.worker_pids():
         with suppress(OSError):
@@ -225,55 +295,21 @@ def _serving(gateway: GatewayProcess) -> list[int]:
     return found
 
 
-def judge(verdict: Verdict, plan: Plan) -> Verdict:
-    """Hold what was seen against what must hold, and fill in the figures."""
-    wrong, rows = verdict.wrong, verdict.rows
-    counted = {key: Counter(one.got.status for one in verdict.sent if one.key == key) for key in KEYS}
-    keyed = Counter((row["request_id"], row["attempt"]) for row in rows)
-    known = {row["request_id"] for row in rows}
-    delivered = [one for one in verdict.sent if one.got.whole and one.got.status == 200]
-    twice = [each for each, count in keyed.items() if count > 1]
-    lacking = [one.got.request_id for one in delivered if one.got.request_id not in known]
-    spent = sum(row["cost_nanousd"] for row in rows if row["key"] == "closed")
-    failed = Counter(one.got.status for one in verdict.sent if one.key == "open" and one.got.status not in (0, 200))
-    odd = set(counted["closed"]) - {0, 200, 402, 429, 503}  # 429: what is left is reserved by others
-    slow = max((one.took_s for one in verdict.sent if one.key == "closed" and one.got.status == 503), default=0.0)
-    if twice:
-        wrong.append(f"{len(twice)} upstream requests have two rows: {twice[:3]}")
-    if lacking:
-        wrong.append(f"{len(lacking)} delivered answers have no row: {lacking[:3]}")
-    if spent > plan.budget_usd * 1e9:
-        wrong.append(f"the budget of ${plan.budget_usd} was overshot: ${spent / 1e9}")
-    if failed:
-        wrong.append(f"requests of a limit that fails open failed: {dict(failed)}")
-    kills = [at_s for at_s, what in verdict.events if what.startswith("worker")]
-    unexplained = [one for one in verdict.sent if not one.got.whole and not _explained(one, kills)]
-    if unexplained:
-        first, last = unexplained[0], unexplained[-1]
-        wrong.append(
-            f"{len(unexplained)} requests had no answer and no kill near them: {first.at_s:.1f} to {last.at_s:.1f} s"
-        )
-    if verdict.exit_status is not None:
-        wrong.append(f"the gateway ended by itself, with status {verdict.exit_status}")
-    if odd:
-        wrong.append(f"requests of a limit that fails closed ended with {sorted(odd)}")
-    if plan.timed and slow > DECLARED_S:
-        wrong.append(f"a 503 took {slow:.2f} s")
-    if len(delivered) < plan.seconds * plan.rate / 10:
-        wrong.append(f"only {len(delivered)} answers were delivered")
-    verdict.figures = {
-        "requests": len(verdict.sent),
-        "delivered whole": len(delivered),
-        "cut off by a kill": sum(1 for one in verdict.sent if not one.got.whole),
-        "rows": len(rows),
-        "rows of killed requests": sum(row["error_class"] == "killed" for row in rows),
-        "statuses of open": dict(counted["open"]),
-        "statuses of closed": dict(counted["closed"]),
-        "spent of the budget": f"${spent / 1e9:.6f} of ${plan.budget_usd}",
-        "slowest 503": f"{slow * 1000:.0f} ms",
-        **_stall_figures(verdict),
-    }
-    return verdict
+def rss_mib(pid: int) -> float:
+    """Resident memory; 0 of a process that has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _size(root: Path) -> int:
+    total = 0
+    for path in root.glob("*/*.log"):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def complaints(log: str) -> str:
@@ -284,22 +320,3 @@ def complaints(log: str) -> str:
         if entry.get("level") not in ("info", "debug"):
             found.setdefault(f"{entry['event']} {entry.get('error', '')}", line[:500])
     return "\n".join(list(found.values())[:LOG_LINES])
-
-
-def _explained(one: Sent, kills: list[float]) -> bool:
-    """Whether a worker was killed while a request was under way, or so shortly before that its socket was still
-    there."""
-    return any(one.at_s - KILL_S <= at_s <= one.at_s + one.took_s + KILL_S for at_s in kills)
-
-
-def _stall_figures(verdict: Verdict) -> dict[str, str]:
-    """p99 of the key that fails open, before Redis stalls and while it does."""
-    marks = {what: at_s for at_s, what in verdict.events}
-    served = [one for one in verdict.sent if one.key == "open" and one.got.status == 200]
-    before = [one.took_s for one in served if one.at_s < marks["Redis stalls"]]
-    during = [one.took_s for one in served if marks["Redis stalls"] <= one.at_s < marks["Redis goes on"]]
-    return {"p99 before a stall": _p99(before), "p99 while Redis stalls": _p99(during)}
-
-
-def _p99(seconds: list[float]) -> str:
-    return f"{sorted(seconds)[int(len(seconds) * 0.99)] * 1000:.0f} ms" if seconds else "-"

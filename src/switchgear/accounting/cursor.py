@@ -43,6 +43,11 @@ class Cursor:
         self._looked = (segment, offset)  # up to here there is nothing more, however often one looks
         self._pinned = pinned
 
+    @property
+    def passed(self) -> int:
+        """All segments before this one are stored: of those behind its place nothing more was found."""
+        return self._looked[0]
+
     async def read(self, max_rows: int) -> Batch | None:
         """The next rows, None where all that was written is read. The cursor stays where it is: see `advance`."""
         for segment in list(self.journal.segments):

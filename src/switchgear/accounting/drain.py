@@ -1,16 +1,19 @@
 """Journals into the database and the sinks: a thread of its own in each worker, with an event loop of its own.
 
-One round, five times a second, or once a second while many rows come: a transaction costs as much as hundreds of them.
-In each:
+The folder is looked after, beside the rounds and before each, for a round may wait for the database:
 1. what the disk did not take is written again;
 2. what all journals of the machine hold is counted against the quota (each second);
-3. journals whose process ended are adopted: opening one writes the rows of its open requests (each two seconds);
-4. each journal held here is read on, a segment at a time, into the database and into each sink;
-5. segments that all of them have are deleted; an adopted journal that is done, whole;
-6. rows older than the retention are removed (each hour).
+3. journals whose process ended are adopted: opening one writes the rows of its open requests (each two seconds).
 
-A database that stalls or is away keeps this thread waiting and nothing else: it tries again after 0.25 s, doubled up to
-5 s, and syncs the journals to the disk meanwhile. Whoever holds a journal's lock is the only one that drains it.
+One round, five times a second, or once a second while many rows come: a transaction costs as much as hundreds of them.
+In each:
+1. each journal held here is read on, a segment at a time, into the database and into each sink;
+2. segments that all of them have are deleted; an adopted journal that is done, whole;
+3. rows older than the retention are removed (each hour).
+
+A database that stalls or is away keeps the rounds waiting and nothing else: it is tried again after 0.25 s, doubled up
+to 5 s, and the journals are synced to the disk meanwhile. Whoever holds a journal's lock is the only one that drains
+it.
 """
 
 from __future__ import annotations
@@ -52,11 +55,13 @@ SAY_AGAIN_S = 60.0
 
 
 class DrainState(Struct):
-    """What the drain tells the gateway's thread; each field is replaced, never changed in place."""
+    """What the drain tells the gateway's thread; each field is replaced, never changed in place. dropped_rows: of
+    adopted journals, for want of room."""
 
     drained_rows: int = 0
     adopted_journals: int = 0
     recovered_rows: int = 0
+    dropped_rows: int = 0
     backlog_bytes: int = 0
     failures: int = 0
     reachable: bool = True
@@ -125,13 +130,24 @@ class Drain:
         self._wake, self._task = asyncio.Event(), asyncio.current_task()
         self._loop = asyncio.get_running_loop()
         wait = FIRST_WAIT_S
+        looking = asyncio.create_task(self._look_after_always())
         try:
             while not self._stopping:
                 wait = FIRST_WAIT_S if await self._try(self.round) else min(wait * 2, LONGEST_WAIT_S)
                 await self._pause(self._rest_s() if self.state.reachable else wait)
             await self._try(self._last_rounds)
         finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
             await self.close()
+
+    async def _look_after_always(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_S)
+            try:
+                await self._look_after()
+            except Exception as error:  # the rounds go on without it; the next look may go well
+                log.error("ledger: the journals' folder cannot be looked after", error=type(error).__name__)
 
     def _rest_s(self) -> float:
         return BUSY_POLL_S if self._rows >= BUSY_ROWS else POLL_S
@@ -157,7 +173,7 @@ class Drain:
     def _failed(self, error: Exception) -> None:
         self.state.failures += 1
         self.state.reachable = False
-        for held in self._held.values():
+        for held in list(self._held.values()):
             held.sync()
         now = time.monotonic()
         if now >= self._said_at:
@@ -194,12 +210,7 @@ class Drain:
 
     async def round(self) -> int:
         """One round; how many rows went into the database. Raises what the database raises."""
-        if self._own is not None:
-            self._own.retry()
-        if self._is_due("count", COUNT_S):
-            self._count()
-        if self._is_due("adopt", ADOPT_S):
-            await asyncio.to_thread(self._adopt)
+        await self._look_after()
         if not self._migrated:
             await ensure_head(self._url)
             self._migrated = True
@@ -214,6 +225,15 @@ class Drain:
             self.state.drained_at = time.time()
         self._rows = rows
         return rows
+
+    async def _look_after(self) -> None:
+        """What needs no database. Raises OSError."""
+        if self._own is not None:
+            self._own.retry()
+        if self._is_due("count", COUNT_S):
+            self._count()
+        if self._is_due("adopt", ADOPT_S):
+            await asyncio.to_thread(self._adopt)
 
     def _is_due(self, what: str, every_s: float) -> bool:
         now = time.monotonic()
@@ -234,9 +254,11 @@ class Drain:
         )
         own = self._own.held_bytes if self._own is not None else 0
         if self.settings.when_full == "drop_oldest" and own + other > self.settings.max_bytes:
-            for held in self._held.values():
+            for held in list(self._held.values()):
                 if held.journal is not self._own:
+                    before = held.journal.dropped
                     held.journal.drop_one()
+                    self.state.dropped_rows += held.journal.dropped - before
         if self._own is not None:
             self._own.other_bytes = other
         self.state.backlog_bytes = own + other
@@ -286,7 +308,7 @@ class Drain:
         cursor = held.cursor
         if cursor is None:
             return
-        for path in held.journal.release(min([cursor.segment, *(feed.segment for feed in held.feeds)])):
+        for path in held.journal.release(min([cursor.passed, *(feed.segment for feed in held.feeds)])):
             await asyncio.to_thread(_unlink, path)
         if held.journal is not self._own and await cursor.read(1) is None and all([await f.done() for f in held.feeds]):
             del self._held[name]

@@ -35,7 +35,7 @@ class Feed:
     @property
     def segment(self) -> int:
         """What lies before it the sink has."""
-        return self._cursor.segment
+        return self._cursor.passed
 
     async def done(self) -> bool:
         """Whether the sink has all that was written."""

@@ -28,8 +28,18 @@ def create(root: Path, settings: LedgerSettings) -> Journal:
     return journal
 
 
+def segment_bytes(max_bytes: int) -> int:
+    """How long a segment gets: an eighth of the quota, at most 8 MiB."""
+    return min(8 << 20, max(4096, max_bytes // 8))
+
+
 def _open(folder: Path, settings: LedgerSettings) -> Journal:
-    return Journal(str(folder), max_bytes=settings.max_bytes, drop_oldest=settings.when_full == "drop_oldest")
+    return Journal(
+        str(folder),
+        max_bytes=settings.max_bytes,
+        segment_bytes=segment_bytes(settings.max_bytes),
+        drop_oldest=settings.when_full == "drop_oldest",
+    )
 
 
 def folders(root: Path) -> list[Path]:

@@ -7,13 +7,14 @@ Each slot that was opened is appended or abandoned exactly once, on every way ou
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from switchgear.accounting import journals
 from switchgear.accounting.drain import Drain, DrainState
 from switchgear.config.schema_prices import Ledger as LedgerSettings
 from switchgear.errors import Overloaded
-from switchgear.hotpath._journal import Journal, JournalFull
+from switchgear.hotpath._journal import SEGMENT_HEAD_BYTES, Journal, JournalFull
 from switchgear.types import Usage
 
 RETRY_AFTER_S = 5.0
@@ -47,6 +48,7 @@ class Ledger:
         """Take over a changed section, as far as it can be changed while running: `max_bytes`, `when_full`,
         `retention`. Returns False where `path`, `sinks` or `enabled` changed: those need a restart."""
         self.journal.max_bytes = settings.max_bytes
+        self.journal.segment_bytes = journals.segment_bytes(settings.max_bytes)
         self.journal.drop_oldest = settings.when_full == "drop_oldest"
         same = (settings.path, settings.sinks, settings.enabled) == (
             self.settings.path,
@@ -56,10 +58,23 @@ class Ledger:
         self.settings = self._drain.settings = settings
         return same
 
+    def relieve(self) -> None:
+        """Where the ledger is full, begin a new segment, so that the one before can go when it is drained. Else the
+        last segments of many workers would keep it full when nothing waits. Called each second, in the thread that
+        writes."""
+        if self.journal.full and self.journal.position[1] > SEGMENT_HEAD_BYTES:
+            with suppress(OSError):  # a full disk: `full` says so
+                self.journal.roll()
+
     @property
     def full(self) -> bool:
         """Whether requests must be refused: `when_full: refuse`, and the quota used up or the disk full."""
         return self.journal.full
+
+    @property
+    def dropped_rows(self) -> int:
+        """Rows that `when_full: drop_oldest` dropped, of this worker's journal and of those that it adopted."""
+        return self.journal.dropped + self.state.dropped_rows
 
     @property
     def state(self) -> DrainState:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SLICE_S = 0.25
 """How much demand a slice is for at least, where there is enough."""
-AHEAD_S = 1.0
+AHEAD_S = 1.5
 """And at most: where what is free is plenty."""
 PLENTY = 64
 """No slice beyond `SLICE_S` is more than 1/64 of what is free: so many workers could all have one."""
@@ -24,8 +24,13 @@ CALM_REPORT_S = 0.5
 """And where nobody needs them soon: what is free is plenty."""
 LOW_S = 0.08
 """With less than this in hand more is asked for ahead."""
+CALM_LOW_S = 0.4
+"""And where what is free is plenty: the store's timeout and three ticks. So a store that stalls is known to before the
+slice is used up, and no request waits for it."""
 KEEP_S = 1.0
 """How long what nobody uses is kept, far from the edge."""
+MUCH, SHORT_KEEP_S = 16, 0.1
+"""How long where it is more than 1/16 of what is free."""
 DRY_S = 0.1
 """How long an empty bucket is believed to be empty."""
 EDGE = 8
@@ -37,7 +42,7 @@ _FIRST = 4  # requests that a first slice is for
 
 
 class Held:
-    """key, start_s, end_s, base: as in `Ask`. told_at, used_at, dry_until: loop time."""
+    """key, start_s, end_s, base: as in `Ask`. told_at, used_at, dry_until, unsure_since: loop time."""
 
     __slots__ = (
         "acked",
@@ -66,6 +71,7 @@ class Held:
         "status",
         "taken",
         "told_at",
+        "unsure_since",
         "used_at",
         "wanted",
     )
@@ -86,6 +92,7 @@ class Held:
         self.wanted = False
         self.seed = -1
         self.seeding = False
+        self.unsure_since: float | None = None  # since when its counter is being rebuilt, and nothing granted
         self.slice = 0
         self.slack = 0  # the fewest slots that were available since `slack_since`
         self.slack_since = now
@@ -127,6 +134,10 @@ class Held:
         if told.status in (Status.STALE, Status.EARLY):
             return
         self.heard = True
+        if told.status not in (Status.SETTLING, Status.UNSEEDED):
+            self.unsure_since = None
+        elif self.unsure_since is None:
+            self.unsure_since = now
         self.acked, self.reserved = ask.spent, ask.reserved
         self.spent, self.free = told.spent, capacity - told.spent - told.held
         self.idle_elsewhere, self.next_ms, self.wanted = told.idle, told.next_ms, told.wanted
@@ -156,16 +167,17 @@ class Held:
         capacity: int = bucket.limit.capacity  # type: ignore[attr-defined]  # a Limit
         available = bucket.available
         if not taken:
-            idle = now - self.used_at >= KEEP_S or self.tight(capacity)
-            return (available if idle else 0), False
+            kept_s = KEEP_S if available * MUCH <= self.free else SHORT_KEEP_S
+            return (available if self.tight(capacity) or now - self.used_at >= kept_s else 0), False
         if self.wanted:
             return available // 2, False
         if self.tight(capacity):
             return max(0, available - taken), False
         if bucket.resource == _CONCURRENT:
             return self._look_at_slots(bucket, available, now)
-        kept = max(2 * self._ahead(), int(4 * self.rate * SLICE_S)) + 4 * taken
-        return max(0, available - kept), available < self.rate * LOW_S
+        kept = 2 * self._ahead() + 4 * taken
+        low_s = CALM_LOW_S if self._is_plenty() else LOW_S
+        return max(0, available - kept), available < self.rate * low_s
 
     def has_news(self, bucket: Bucket) -> bool:
         """Whether the store knows less of it than it could."""

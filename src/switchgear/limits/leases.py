@@ -94,7 +94,7 @@ class Leases:
         self.clock = self.buckets.clock
         self.talk = Talk(
             loop, store, self.buckets, worker, ttl_s=ttl_s, seed=seed, on_told=on_told, on_exchange=on_exchange,
-            spawn=self._spawn, soon=self._next_round,
+            on_first=self._file.heard if self._file is not None else None, spawn=self._spawn, soon=self._next_round,
         )  # fmt: skip  # what it talks about, then whom it calls
         self._urgent: dict[Bucket, None] = {}  # to be asked for
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -138,8 +138,14 @@ class Leases:
 
     @property
     def away(self) -> bool:
-        """Whether the store cannot be asked: it failed lately and is left alone, or this has stopped."""
+        """Whether no request should wait for the store: the last question failed, or this has stopped. Whether it is
+        back is found out by questions that nobody waits for."""
         return self.talk.away
+
+    @property
+    def away_since(self) -> float | None:
+        """When the first question failed, loop time; None while the store answers."""
+        return self.talk.away_since
 
     # Asking for more
 
@@ -182,8 +188,9 @@ class Leases:
         """Send what is due. What is under way already waits for its answer."""
         self._scheduled = False
         if self.away:
-            self.buckets.due.clear()
             self._urgent.clear()
+        if self.talk.rests:
+            self.buckets.due.clear()
             self._wake()
             return
         if self._under_way >= MAX_UNDER_WAY:
@@ -287,7 +294,7 @@ class Leases:
             self._spawn(self._adopt())
 
     def _must_beat(self, now: float) -> bool:
-        return not self.store.alone and now >= self.talk.beat_at and not self._under_way and not self.away
+        return not self.store.alone and now >= self.talk.beat_at and not self._under_way and not self.talk.rests
 
     # The dead
 

@@ -9,10 +9,11 @@
     try: …
     finally: held.settle(input_tokens, output_tokens, cost)             # or held.release(), nothing was sent
 
-A request waits for the store at most `WAIT_S`; where the store is there and its counters are being rebuilt, at most
-`LONGEST_S` for a limit that fails closed; and where a bucket is empty while other workers hold of it, `PATIENCE_S`
-for what they give back. Where the store cannot be asked, each limit that lacks something does as it declares: open, the
-request passes and what it uses is counted here and told later; closed, it is refused with 503.
+A request waits for a store that is away, or whose counters are being rebuilt, until `WAIT_S` after that began, or
+after the request did where that is sooner: later ones do not wait. Then each limit that lacks something does as it
+declares: open, the request passes and what it uses is counted here and told later; closed, it is refused with 503.
+Where a bucket is empty while other workers hold of it and do not use it, a request waits for what they give back:
+`PATIENCE_S`, or `LONG_PATIENCE_S` where the window is long.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from switchgear.limits import refusals
 from switchgear.limits.buckets import held_of, limit_of
 from switchgear.limits.declared import Declared
 from switchgear.limits.events import Counters, Events, OnPassed
+from switchgear.limits.held import KEEP_S
 from switchgear.limits.leases import Leases
 from switchgear.limits.snapshot import rows
 from switchgear.limits.talk import TTL_S, Seed
@@ -42,7 +44,11 @@ if TYPE_CHECKING:
     from switchgear.types import Dialect, Headers, Principal
 
 WAIT_S = 0.25
+"""Declared in docs/limits.md: how long a request waits before its limits do as `fail` says."""
 PATIENCE_S = 0.15
+LONG_PATIENCE_S = KEEP_S + 0.2
+"""Of windows of an hour and longer: whoever is refused there does not come back soon, and what nobody uses is given back
+within `KEEP_S`."""
 PATIENT_ROUNDS = 6
 """And not before it has asked so often: on a late loop the time is over before others could give anything back."""
 LONGEST_S = 2.0
@@ -187,20 +193,21 @@ class Limits:
     async def _get(
         self, short: list[tuple[Bucket, int]], around: tuple[Bucket, ...], began: float, now: float, rounds: int
     ) -> bool:
-        """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
+        """Ask the store for what is short. Whether to try again; False when the store gives nothing in time."""
         for bucket, amount in short:
             if amount > limit_of(bucket).capacity:
                 self.events.refused(limit_of(bucket))
                 raise refusals.too_large(bucket, amount)
         if self.leases.away:
-            if now - began >= WAIT_S or all(limit_of(bucket).fail_open for bucket, _ in short):
+            since = min(began, self.leases.away_since or began)
+            if now - since >= WAIT_S or all(limit_of(bucket).fail_open for bucket, _ in short):
                 return False
             await asyncio.sleep(RETRY_S)  # it may be back before this request has to be refused
             return True
         empty = [(bucket, amount) for bucket, amount in short if held_of(bucket).dry(now, amount - bucket.available)]
         if empty:
             hopeless = any(not held_of(bucket).idle_elsewhere for bucket, _ in empty)
-            if hopeless or (rounds >= PATIENT_ROUNDS and now - began >= PATIENCE_S):
+            if hopeless or (rounds >= PATIENT_ROUNDS and now - began >= _patience_s(empty)):
                 error = refusals.refusal(empty, around, self.leases.buckets.now_s())
                 self.events.refused(limit_of(empty[0][0]))
                 raise error
@@ -208,8 +215,9 @@ class Limits:
             for bucket, _ in empty:
                 held_of(bucket).dry_until = 0.0
         elif any(held_of(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
-            # The store is there, and its counters are being rebuilt: whoever could not be let in waits for that.
-            if now - began >= (WAIT_S if all(limit_of(bucket).fail_open for bucket, _ in short) else LONGEST_S):
+            # The store is there, and its counters are being rebuilt.
+            since = min([began, *(at for bucket, _ in short if (at := held_of(bucket).unsure_since) is not None)])
+            if now - since >= WAIT_S:
                 return False
             await asyncio.sleep(RETRY_S)
         elif now - began >= LONGEST_S:
@@ -249,6 +257,12 @@ class Limits:
         made = LimitSet(self.leases.clock, tuple(self.leases.buckets.of(limit) for limit in limits))
         self._sets[key] = made
         return made
+
+
+def _patience_s(empty: list[tuple[Bucket, int]]) -> float:
+    """How long to wait for what other workers hold and do not use."""
+    long = all(limit_of(bucket).window.is_long for bucket, _ in empty)
+    return LONG_PATIENCE_S if long else PATIENCE_S
 
 
 _AWAY = "The limits of this request cannot be checked at the moment. Please try again."

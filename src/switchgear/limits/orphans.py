@@ -1,10 +1,10 @@
 """The files that keep what workers hold, and the finding of those whose worker is dead.
 
-`DIRECTORY/worker-ID.leases`: a page with a head (magic, the worker's name), then slots (`hotpath._leases.Slots`). A
-worker holds a lock (flock) on its file as long as it lives; the kernel lets it go however the process ends. The file
-gets its final name only when it is locked, so whoever can lock one has found a dead worker. Who has told the store what
-the dead one had spent deletes the file; killed before that, it leaves the same file to the next: what is told says how
-things are, not what changed, so that telling it twice does no harm.
+`DIRECTORY/worker-ID.leases`: a page with a head (magic, the worker's name, whether the store ever answered it), then
+slots (`hotpath._leases.Slots`). A worker holds a lock (flock) on its file as long as it lives; the kernel lets it go
+however the process ends. The file gets its final name only when it is locked, so whoever can lock one has found a dead
+worker. Who has told the store what the dead one had spent deletes the file; killed before that, it leaves the same file
+to the next: what is told says how things are, not what changed, so that telling it twice does no harm.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from switchgear.state.store import Ask, Kind
 
 _MAGIC = b"SGLEASE1"
 _PAGE = 65_536  # a multiple of every page size in use
+_HEARD_AT = len(_MAGIC) + 64
 _COUNTERS = struct.Struct("=8q")
 _DRAFT_S = 60.0
 """No worker takes so long to make its file."""
@@ -46,6 +47,10 @@ class LeaseFile:
             os.close(self._fd)
             draft.unlink(missing_ok=True)
             raise
+
+    def heard(self) -> None:
+        """The store answered: from now on it knows this worker, or has lost what it knew."""
+        os.pwrite(self._fd, b"\1", _HEARD_AT)
 
     def close(self, *, told: bool) -> None:
         """The worker ends. told: the store knows everything, so that there is nothing to adopt. Idempotent."""
@@ -118,29 +123,34 @@ def _is_same(fd: int, path: Path) -> bool:
 
 
 def _read(fd: int) -> tuple[str, list[Ask]]:
-    head = os.pread(fd, len(_MAGIC) + 64, 0)
+    head = os.pread(fd, _HEARD_AT + 1, 0)
     if head[: len(_MAGIC)] != _MAGIC:
         raise ValueError("not a file of leases of this version")
-    worker = head[len(_MAGIC) :].rstrip(b"\0").decode("ascii")
+    worker = head[len(_MAGIC) : _HEARD_AT].rstrip(b"\0").decode("ascii")
+    heard = head[_HEARD_AT:] == b"\1"
     asks = []
     offset, size = _PAGE, os.fstat(fd).st_size
     while offset < size:
         block = os.pread(fd, SLOT_BYTES * 256, offset)
         for at in range(0, len(block) - SLOT_BYTES + 1, SLOT_BYTES):
-            ask = _ask(block[at : at + SLOT_BYTES])
+            ask = _ask(block[at : at + SLOT_BYTES], heard)
             if ask is not None:
                 asks.append(ask)
         offset += SLOT_BYTES * 256
     return worker, asks
 
 
-def _ask(slot: bytes) -> Ask | None:
+def _ask(slot: bytes, heard: bool) -> Ask | None:
     """What there is to tell of a slot: what was reserved when the worker died counts as spent, for it may have reached
-    an upstream; the rest, which is not told of, goes back. Slots of concurrency are free."""
+    an upstream; the rest, which is not told of, goes back. Slots of concurrency are free.
+
+    A store that does not know the worker has lost what it knew, and asks the ledger what was spent. Of a worker that
+    it never answered, begun and killed while it was away, it was told nothing: all of it is told.
+    """
     _, reserved, spent, seq, kind, length, _, _ = _COUNTERS.unpack_from(slot)
     if not 0 < length <= KEY_BYTES or seq == 0:
         return None
     key = slot[_COUNTERS.size : _COUNTERS.size + length].decode("utf-8")
     if kind != Kind.SLOTS:
         spent += reserved
-    return Ask(key, Kind(kind), 0, seq=seq + 1, acked=spent, spent=spent)
+    return Ask(key, Kind(kind), 0, seq=seq + 1, acked=spent if heard else 0, spent=spent)

@@ -34,12 +34,13 @@ _SECOND_MS = 1000
 
 
 class Talk:
-    """seed, on_told, on_exchange: as in `Leases`. spawn: begins a task that ends with the leases. soon: called when
-    something became due outside a tick.
+    """seed, on_told, on_exchange: as in `Leases`. on_first: called at the store's first answer. spawn: begins a task
+    that ends with the leases. soon: called when something became due outside a tick.
 
     worker: its name to the store. exchanges, failures: how many there were. closed: there is nothing more to say.
     heard: the store has answered once. settling_s: how long a new store grants nothing yet, as it last said. beat_at:
-    when the store has to hear again that the worker lives, loop time.
+    when the store has to hear again that the worker lives, loop time. away_since: when the first question failed, None
+    while the store answers.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Talk:
         seed: Seed | None,
         on_told: Callable[[Limit, Told], None] | None,
         on_exchange: Callable[[bool], None] | None,
+        on_first: Callable[[], None] | None,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         soon: Callable[[], object],
     ):
@@ -63,24 +65,31 @@ class Talk:
         self.heard = False
         self.settling_s = 0.0
         self.beat_at = 0.0
+        self.away_since: float | None = None
         self._loop = loop
         self._store = store
         self._buckets = buckets
         self._seed_of = seed
-        self._on_told, self._on_exchange = on_told, on_exchange
+        self._on_told, self._on_exchange, self._on_first = on_told, on_exchange, on_first
         self._spawn, self._soon = spawn, soon
         self._ttl_ms = int(ttl_s * 1000)
         self._settle_ms = 0 if store.alone else self._ttl_ms + 100
         self._epoch = ""
         self._calls = 0
         self._seq = 0
-        self._away_until = 0.0
+        self._rest_until = 0.0  # after a failure the store is left alone till then
         self._backoff_s = BACKOFF_S[0]
 
     @property
     def away(self) -> bool:
-        """Whether the store cannot be asked: it failed lately and is left alone, or there is nothing more to say."""
-        return self.closed or self._loop.time() < self._away_until
+        """Whether no request should wait for the store: the last question failed, or there is nothing more to say.
+        Whether it is back is found out by questions that nobody waits for."""
+        return self.closed or self.away_since is not None
+
+    @property
+    def rests(self) -> bool:
+        """Whether the store is to be left alone: it failed a moment ago, or there is nothing more to say."""
+        return self.closed or self._loop.time() < self._rest_until
 
     async def exchange(self, buckets: list[Bucket], *, last: bool = False) -> bool:
         """One exchange about buckets that no other is about. Whether the store heard it."""
@@ -143,15 +152,16 @@ class Talk:
         self.failures += 1
         if self._on_exchange is not None:
             self._on_exchange(False)
-        if not self.away:
+        if self.away_since is None:
+            self.away_since = self._loop.time()
             log.warning("the shared state is away: limits do as `fail` says", error=str(error))
-        self._away_until = self._loop.time() + self._backoff_s
+        self._rest_until = self._loop.time() + self._backoff_s
         self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
 
     def _hear(self, reply: Reply, sent_at: float) -> None:
         """What every answer says: the time, that the leases go on, whether the store is still the one of before."""
-        if self._away_until:
-            self._away_until, self._backoff_s = 0.0, BACKOFF_S[0]
+        if self.away_since is not None:
+            self.away_since, self._rest_until, self._backoff_s = None, 0.0, BACKOFF_S[0]
             log.info("the shared state is back")
         self._calls = max(self._calls, reply.calls)
         if self._on_exchange is not None:
@@ -160,6 +170,8 @@ class Talk:
         self._buckets.offset_s = reply.now_ms / _SECOND_MS - sent_at
         clock = self._buckets.clock
         clock.until = inf if self._store.alone else max(clock.until, sent_at + self._ttl_ms / 1000 - TIMEOUT_S)
+        if not self.heard and self._on_first is not None:
+            self._on_first()
         self.heard = True
         self.settling_s = max(0.0, (reply.epoch_ms + self._settle_ms - reply.now_ms) / _SECOND_MS)
         if reply.epoch != self._epoch:

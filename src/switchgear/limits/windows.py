@@ -43,6 +43,11 @@ class Window(Struct, frozen=True):
         """Of a sliding window, else 0."""
         return LENGTHS_S[self.period] * 1000 if self.kind == "sliding" else 0
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is of an hour at least, or never ends."""
+        return self.kind in ("calendar", "total") or self.period == "hour"
+
     def bounds(self, now_s: float) -> tuple[int, int]:
         """(start, end) in Unix seconds of the calendar window that holds `now_s`; (0, 0) for other kinds."""
         return calendar_bounds(self.period, self.timezone, now_s) if self.kind == "calendar" else (0, 0)

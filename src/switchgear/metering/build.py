@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
 from switchgear.accounting.spent import spent
-from switchgear.db.revision import ensure_head
+from switchgear.db.revision import HEAD, ensure_head, revision
 from switchgear.limits import tokenizers
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logs.get(__name__)
 
+REACH_S = 5.0
+"""For the database to say which schema it has: a worker that starts while it stalls serves after that."""
 PREPARE_S = 20.0
 """A first migration of SQLite takes about a second, on a machine that is busy several."""
 
@@ -77,10 +79,14 @@ async def _prepare(url: str) -> None:
     """The schema is there before the first request: else limits could not ask what was spent, and their requests would
     wait or pass unaccounted meanwhile. A database that is away must not keep the gateway from starting."""
     try:
-        async with asyncio.timeout(PREPARE_S):
-            await ensure_head(url)
+        async with asyncio.timeout(REACH_S):
+            ready = await revision(url) == HEAD
+        if not ready:
+            async with asyncio.timeout(PREPARE_S):
+                await ensure_head(url)
     except Exception as error:  # whatever a driver raises: the drain tries again and tells
-        log.warning("the database is not ready; limits begin without what was spent before", error=str(error))
+        reason = str(error) or type(error).__name__
+        log.warning("the database is not ready; limits begin without what was spent before", error=reason)
 
 
 async def stop(metering: Metering) -> None:

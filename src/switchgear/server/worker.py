@@ -242,11 +242,12 @@ class Worker:
     def _observe_ledger(self) -> None:
         ledger = self._metering.ledger if self._metering is not None else None
         if ledger is not None:
+            ledger.relieve()
             state = ledger.state
             self.metrics.ledger(
                 backlog_bytes=state.backlog_bytes,
                 drained_rows=state.drained_rows,
-                dropped_rows=ledger.journal.dropped,
+                dropped_rows=ledger.dropped_rows,
                 reachable=state.reachable,
             )
 
