@@ -61,6 +61,8 @@ RUNS = (
     Run("mistralai", "with_mistralai.py", "current"),
     Run("mistralai", "with_mistralai.py", "previous"),
     Run("mistralai", "with_mistralai.py", "older"),
+    Run("ollama", "with_ollama.py", "current"),
+    Run("ollama", "with_ollama.py", "previous"),
     Run("langchain-openai", "with_langchain_openai.py", "langchain"),
     Run("langchain-openai", "with_langchain_openai.py", "langchain-0"),
     Run("langchain-anthropic", "with_langchain_anthropic.py", "langchain"),

@@ -1,7 +1,8 @@
 """What an answer tells of its limits: the tightest one of requests and of tokens, the one of which least is left.
 
 OpenAI's `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, whose `reset` is a duration as Go writes it, and
-Anthropic's `anthropic-ratelimit-*`, whose `reset` is an RFC 3339 time (TRANSLATION §17). Gemini has none.
+Anthropic's `anthropic-ratelimit-*`, whose `reset` is an RFC 3339 time (TRANSLATION §17). Ollama has none and is told
+OpenAI's; Gemini has none.
 
 This runs on every request of a key with limits: which limits there are, and the names, are prepared once per set.
 """
@@ -28,7 +29,7 @@ _ANTHROPIC = {
     "input_tokens": "input-tokens",
     "output_tokens": "output-tokens",
 }
-_FAMILIES: dict[Dialect, dict[str, str]] = {"openai": _OPENAI, "anthropic": _ANTHROPIC}
+_FAMILIES: dict[Dialect, dict[str, str]] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "ollama": _OPENAI}
 
 
 class _Family:
