@@ -13,18 +13,25 @@ cdef class OllamaRelay(Decoder):
         cdef int count = members(p, n, f, 32)
         cdef int model = -1
         cdef bint ends = False
+        cdef bint said = False
         cdef dict e = None
         for i in range(count):
             if named(&f[i], b"model", 5) and f[i].kind == 34:
                 model = i
             elif named(&f[i], b"done", 4):
                 ends = f[i].kind == 116
+                said = True
+            elif named(&f[i], b"message", 7) or named(&f[i], b"response", 8):
+                said = True
             elif named(&f[i], b"error", 5) and f[i].kind != 110:
                 return self.report(as_dict(decode(p, n)), p, n)
         if ends or count < 0:
             e = as_dict(decode(p, n))
             if e.get("error"):
                 return self.report(e, p, n)
+            said = said or "message" in e or "response" in e or "done" in e
+        if not said:
+            return 0  # no part of an answer
         if not turn.begun:
             turn.start("", "")
         if turn.named_model and model >= 0:

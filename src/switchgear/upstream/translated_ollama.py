@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from switchgear.providers.dialects import ollama, ollama_generate
+from switchgear.providers.reading import plain
 from switchgear.types import Usage
 from switchgear.upstream.answer import Answer, Local
 from switchgear.upstream.passage import conversation_of, own_headers
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from switchgear.wire.conversation import Answer as Reply
     from switchgear.wire.conversation import Conversation
 
-_UNLOAD = (b"0", b'"0"', b'"0s"')
+_UNLOAD = (0, "0", "0s")  # `keep_alive`
 _JSON = (b"content-type", b"application/json; charset=utf-8")
 
 
@@ -47,7 +48,7 @@ class OllamaConversation(TranslatedConversation):
     def _loaded(self, ctx: RequestContext, conversation: Conversation) -> Answer:
         ctx.usage = Usage()
         keep_alive = (conversation.extensions or {}).get("keep_alive")
-        unloads = keep_alive is not None and bytes(keep_alive) in _UNLOAD
+        unloads = keep_alive is not None and plain(keep_alive) in _UNLOAD
         encode = ollama.encode_loaded if self.client == "ollama" else ollama_generate.encode_loaded
         body = encode(ctx.model, int(time.time()), unloads=unloads)
         return Answer(Local(), body, headers=[_JSON, *own_headers(ctx)])
