@@ -58,7 +58,9 @@ def test_strict_refuses_what_would_be_dropped(pairs: Pairs, client: str, how: st
         headers["x-switchgear-strict"] = "true"
     answer = httpx.post(pairs.origin + path, headers=headers, json=body | fields)
     assert answer.status_code == 400, answer.text
-    name = {"chat": "seed", "responses": "max_tool_calls", "gemini": "generationConfig.seed", "ollama": "keep_alive"}[client]
+    name = {"chat": "seed", "responses": "max_tool_calls", "gemini": "generationConfig.seed", "ollama": "keep_alive"}[
+        client
+    ]
     assert name in answer.text
 
 

@@ -47,7 +47,9 @@ def answer(asked: Asked) -> Told:
     """The stream or the whole answer that the request's case names."""
     fmt = format_of(asked)
     case = case_of(asked, fmt)
-    streams = "streamGenerateContent" in asked.target if fmt == "gemini" else asked.json.get("stream", fmt == "ollama")
+    streams = "streamGenerateContent" in asked.target if fmt == "gemini" else asked.json.get("stream", False)
+    if fmt == "ollama":
+        streams = asked.json.get("stream") is not False
     if case.startswith("status-"):
         return refused(fmt, int(case[7:]))
     if case == "hold":

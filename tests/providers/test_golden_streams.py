@@ -19,7 +19,9 @@ COMPLETIONS = [
     (upstream, "completions", case) for upstream in ("anthropic", "gemini", "ollama") for case in CASES[upstream]
 ]
 # /api/generate is lines of another shape; at Ollama it passes as it comes.
-GENERATE = [(upstream, "ollama-generate", case) for upstream in CASES for case in CASES[upstream] if upstream != "ollama"]
+GENERATE = [
+    (upstream, "ollama-generate", case) for upstream in CASES for case in CASES[upstream] if upstream != "ollama"
+]
 EVERY = ALL + COMPLETIONS + GENERATE
 FINISH = {
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"},

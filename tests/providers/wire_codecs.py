@@ -30,7 +30,13 @@ FORMATS: dict[str, ModuleType] = {
     "gemini": gemini,
     "ollama": ollama,
 }
-FORMAT_OF = {"chat": "openai_chat", "responses": "openai_responses", "anthropic": "anthropic", "gemini": "gemini", "ollama": "ollama"}
+FORMAT_OF = {
+    "chat": "openai_chat",
+    "responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama",
+}
 
 
 def blank(source: str) -> Conversation:

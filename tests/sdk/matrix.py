@@ -89,7 +89,9 @@ _UNSPLIT = Difference('"thoughts"', "Ollama counts the tokens of thoughts and an
 _NAMES = Difference("function.name", "The SDK asks for the function's name in every delta; OpenAI's has it once.")
 _IDENTIFIER = Difference("body.id", "The SDK asks for an `id` that OpenAI's embeddings do not have.")
 _IDENTIFIED = Difference("[3, true, false]", "Translated embeddings have the `id` that the SDK asks for.")
-_NO_JSON_MODE = Difference('"output": 40', "Anthropic takes a JSON Schema and no `json`: named in `x-switchgear-dropped`.")
+_NO_JSON_MODE = Difference(
+    '"output": 40', "Anthropic takes a JSON Schema and no `json`: named in `x-switchgear-dropped`."
+)
 _OUTPUT = Difference("Exceeded maximum output retries", "Ollama cannot be told to call the tool that takes the output.")
 
 DIFFERENCES: dict[tuple[str, str, str], Difference] = {
