@@ -404,7 +404,7 @@ FIRST: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", [client for client in CLIENTS if client != "ollama"])  # it has no place for one
 def test_a_signature_comes_back_to_its_vendor_and_to_no_other(world: World, client: str) -> None:
     world.answers["/messages"] = lambda asked: told(THINKING)
     world.answers["/responses"] = lambda asked: told(RESPONSES_REPLY)
