@@ -164,6 +164,19 @@ def test_a_section_left_empty_is_not_written() -> None:
     assert loads(MINIMAL + "models:\nserver:\nlogging:\n") == loads(MINIMAL)
 
 
+def test_the_longest_answer_of_a_model() -> None:
+    config = """
+auth: none
+providers: {p: {credentials: [sk-0]}}
+models: {own: {targets: [{provider: p, model: m}], max_output_tokens: 16384}, not: {targets: [{provider: p, model: m}]}}
+"""
+    assert {m.max_output_tokens for m in loads(config).models.values()} == {16_384}
+    config += "defaults: {max_output_tokens: 65536}\n"
+    assert {name: m.max_output_tokens for name, m in loads(config).models.items()} == {"own": 16_384, "not": 65_536}
+    with pytest.raises(ConfigError, match=r"defaults\.max_output_tokens"):
+        loads(config.replace("65536", "15"))
+
+
 def test_what_a_model_does_not_write_comes_from_defaults_field_by_field() -> None:
     config = loads(
         MINIMAL

@@ -18,6 +18,8 @@ from switchgear.config.values import Duration, Secret, Size
 
 Positive = Annotated[int, Meta(ge=1)]
 Weight = Annotated[float, Meta(ge=0)]
+OutputTokens = Annotated[int, Meta(ge=16, le=10_000_000)]
+MAX_OUTPUT_TOKENS = 16_384
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -177,6 +179,8 @@ class Model(Section, frozen=True):
     """A name clients use and the targets that serve it.
 
     strict: a request of which a translation would drop a field is refused with that field's name.
+    max_output_tokens: the longest answer that the model gives. So much is reserved of budgets for a request that
+    names no maximum itself (docs/limits.md).
     """
 
     targets: Annotated[list[TargetEntry], Meta(min_length=1)]
@@ -185,6 +189,7 @@ class Model(Section, frozen=True):
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
     strict: bool = False
+    max_output_tokens: OutputTokens = MAX_OUTPUT_TOKENS
 
 
 class Defaults(Section, frozen=True):
@@ -194,6 +199,7 @@ class Defaults(Section, frozen=True):
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
+    max_output_tokens: OutputTokens = MAX_OUTPUT_TOKENS
 
 
 class Key(Section, frozen=True):

@@ -410,6 +410,7 @@ class Leases:
         held, limit = _held(bucket), _limit(bucket)
         now = self.loop.time()
         held.hear(ask, told, limit.capacity, now)
+        bucket.free = held.free
         if told.status is Status.STALE:
             return
         if told.status is Status.EARLY:

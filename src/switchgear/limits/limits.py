@@ -32,9 +32,10 @@ from switchgear.limits.snapshot import rows
 from switchgear.state.store import Status, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from switchgear.config.schema import Config
+    from switchgear.limits.fitting import Amounts, Fitting
     from switchgear.limits.held import Held
     from switchgear.limits.model import Limit
     from switchgear.types import Dialect, Headers, Principal
@@ -121,17 +122,32 @@ class Limits:
         return found
 
     async def take_slowly(
-        self, limits: LimitSet, requests: int, input_tokens: int, output_tokens: int, cost_nanousd: int
+        self,
+        limits: LimitSet,
+        requests: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_nanousd: int,
+        longest: int = -1,
+        dearest: int = -1,
     ) -> Reservation:
         """What `limits.take` could not: with new leases, or by what `fail` says.
 
         Raises RateLimited, BudgetExhausted, RequestTooLarge or StateUnavailable.
         """
-        amounts = (requests, input_tokens, output_tokens, cost_nanousd)
+        amounts = (requests, input_tokens, output_tokens, cost_nanousd, longest, dearest)
+        return await self._take(limits, lambda _: amounts)
+
+    async def take_fitting(self, limits: LimitSet, fitting: Fitting) -> Reservation:
+        """Reserve for an answer of unknown length; `fitting` then tells how much. Raises as `take_slowly`."""
+        return await self._take(limits, lambda now: fitting.amounts(limits, now))
+
+    async def _take(self, limits: LimitSet, amounts_at: Callable[[float], Amounts]) -> Reservation:
         began, rounds = self._loop.time(), 0
         while True:
             now = self._loop.time()
             self._renew(limits, now)
+            amounts = amounts_at(now)
             taken = limits.take(now, *amounts)
             if taken is not None:
                 return taken
@@ -140,15 +156,18 @@ class Limits:
             if not await self._get(short, limits.buckets, began, now, rounds):
                 return self._without_store(limits, short, amounts)
 
-    async def extend_slowly(self, held: Reservation, output_tokens: int, cost_nanousd: int) -> None:
+    async def extend_slowly(
+        self, held: Reservation, output_tokens: int, cost_nanousd: int, longest: int = -1, dearest: int = -1
+    ) -> None:
         """What `held.extend` could not. Raises as `take_slowly`; nothing is added then."""
+        amounts = (output_tokens, cost_nanousd, longest, dearest)
         began, rounds = self._loop.time(), 0
         while not held.done:
             now = self._loop.time()
-            if held.extend(now, output_tokens, cost_nanousd):
+            if held.extend(now, *amounts):
                 return
             # What it reserved in a window that is over is charged there: more of it is not to be had, nor needed.
-            short = [item for item in held.short(now, output_tokens, cost_nanousd) if item[0].ends_at > now]
+            short = [item for item in held.short(now, *amounts) if item[0].ends_at > now]
             if not short:
                 return
             rounds += 1
@@ -197,9 +216,7 @@ class Limits:
         await self.leases.refill(short)
         return True
 
-    def _without_store(
-        self, limits: LimitSet, short: list[tuple[Bucket, int]], amounts: tuple[int, int, int, int]
-    ) -> Reservation:
+    def _without_store(self, limits: LimitSet, short: list[tuple[Bucket, int]], amounts: Amounts) -> Reservation:
         self._must_be_open(short)
         for bucket, _ in short:
             bucket.bypass = True
