@@ -220,6 +220,7 @@ class NativeOllama:
         assert isinstance(body, bytes)  # noqa: S101 - the edge reads these bodies whole
         if ctx.peeked is not None and target.model != ctx.model:
             body = prepare(body, ctx.peeked, json_string(target.model), False)
+        body = bounded(ctx, body, target.model)
         head = upstream.native_head(
             ctx, credential, ctx.endpoint.path, target.model, len(body), native_headers(ctx, upstream)
         )

@@ -53,7 +53,7 @@ def _sampling(raw: Raw, conversation: Conversation) -> None:
     conversation.temperature, conversation.top_p = options.temperature, options.top_p
     conversation.top_k = int(options.top_k) if options.top_k is not None else None
     conversation.seed = int(options.seed) if options.seed is not None else None
-    if options.num_predict is not None and options.num_predict > 0:  # -1, -2: as long as it takes
+    if options.num_predict is not None and options.num_predict >= 1:  # -1, -2: as long as it takes
         conversation.max_tokens = int(options.num_predict)
     if options.stop is not None:
         conversation.stop = ([options.stop] if isinstance(options.stop, str) else options.stop) or None
