@@ -73,11 +73,12 @@ class FormFields(Struct, frozen=True):
     n: int = 1
 
 
-class Principal(Struct, frozen=True):
+class Principal(Struct, frozen=True, gc=False):
     """Who asks. `name` is what logs and metrics show; `models` None means every model.
 
     kind: `key` (virtual key), `jwt`, or `anonymous` under `auth: none`. prefix: the key's first characters, for logs.
     organization, project, user: ids of who it belongs to, "" for nobody.
+    Each key has one, without a share in the garbage collection: nothing in it can refer back to it.
     """
 
     name: str

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.load import load, load_with_warnings, loads
 from switchgear.config.schema import Auth, Credential
 from switchgear.config.schema_prices import Price, PriceTier
@@ -43,7 +44,7 @@ def test_the_documented_file_loads() -> None:
     ]
     assert config.models["smart"].timeouts.connect == Duration(2.0)
     assert config.models["smart"].retries.budget == Duration(20.0)
-    assert config.keys[0].value.reveal() == "sk-sg-0123456789"
+    assert config.keys[0].value == KeyHash.of("sk-sg-0123456789")
     assert [warning.key for warning in loaded.warnings] == ["models.smart.routing.objective"]
 
 
@@ -52,7 +53,7 @@ def test_the_file_with_limits_prices_and_ledger_loads() -> None:
     assert loaded.config.keys[0].project == "search"
     budget = loaded.config.organizations[0].budget
     assert budget is not None
-    assert budget.thresholds == [0.5, 0.8, 1.0]
+    assert budget.thresholds == (0.5, 0.8, 1.0)
     price = loaded.config.prices["openai/gpt-4.1"]
     assert isinstance(price, Price)
     assert price.tiers == [PriceTier(above=200000, input=4.0, output=12.0)]

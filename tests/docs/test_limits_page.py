@@ -10,7 +10,7 @@ from switchgear.config.schema import MAX_OUTPUT_TOKENS
 from switchgear.config.schema_limits import Estimates, Resource
 from switchgear.hotpath import _estimate as estimates
 from switchgear.hotpath._leases import FAR_ANSWERS
-from switchgear.limits import leases, limits, tokenizers
+from switchgear.limits import leases, limits, talk, tokenizers
 from switchgear.limits.declared import Declared
 from switchgear.limits.fitting import LEAST_TOKENS
 from switchgear.limits.model import MAX_CAPACITY, NANO
@@ -43,7 +43,7 @@ def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert (leases.TTL_S, leases.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
+    assert (talk.TTL_S, talk.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
     assert (tokenizers.MAX_BODY_BYTES, tokenizers.SAMPLE_CHARS) == (256 << 10, 4096)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.schema_limits import Budget, Estimates, Limit, Organization, Project, ScopedLimit, User
 from switchgear.config.schema_prices import Ledger, Price, UnknownPrice
 from switchgear.config.section import Section
@@ -80,7 +81,7 @@ class Credential(Section, frozen=True):
 
     value: Secret
     name: str = ""
-    limits: list[Limit] = []
+    limits: tuple[Limit, ...] = ()
 
 
 class PoolSettings(Section, frozen=True):
@@ -202,15 +203,19 @@ class Defaults(Section, frozen=True):
     max_output_tokens: OutputTokens = MAX_OUTPUT_TOKENS
 
 
-class Key(Section, frozen=True):
-    """A virtual key. models: names or prefixes ending in `*`. project, user: ids of entries in those sections."""
+class Key(Section, frozen=True, gc=False):
+    """A virtual key. models: names or prefixes ending in `*`. project, user: ids of entries in those sections.
+
+    There may be many: what equal ones have in common is one object (`Section.shared`), and none is looked at by the
+    garbage collector, as nothing in it can refer back to it.
+    """
 
     name: Name
-    value: Secret
+    value: KeyHash
     project: str | None = None
     user: str | None = None
-    models: list[str] = field(default_factory=lambda: ["*"])
-    limits: list[Limit] = []
+    models: tuple[str, ...] = ("*",)
+    limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
 
 
@@ -264,10 +269,11 @@ class Config(Section, frozen=True):
     prices: by `provider/model`, in place of the catalogue's (docs/prices.md). price_catalogue: a file that `switchgear
     prices update` writes, in place of the catalogue that is built in. unknown_price: what is done with a model
     whose price is not known; None: refused where money is limited, else served and flagged.
-    embedded: built from the environment, there is no file; not written in one.
+    embedded_key: of a configuration built from the environment, without a file: its one key, to be shown to its owner.
+    Not written in a file.
     """
 
-    not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded"})
+    not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded_key"})
 
     server: Server = Server()
     state: State = State()
@@ -288,4 +294,4 @@ class Config(Section, frozen=True):
     price_catalogue: str | None = None
     unknown_price: Literal["refuse"] | UnknownPrice | None = None
     ledger: Ledger = Ledger()
-    embedded: bool = False
+    embedded_key: Secret | None = None
