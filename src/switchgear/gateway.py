@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _DONE = b"data: [DONE]\n\n"
 _ARRAY, _NULL = ord("["), ord("n")
 _UNBOUNDED = 1 << 62
+_LATEST = ":latest"  # what some of Ollama's clients add to a name that has no tag
 _LINGER_S = 0.25  # how long to wait for the end of a body after [DONE], to keep its connection
 
 
@@ -180,9 +181,12 @@ class Gateway:
                     f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
                 )
         ctx.peeked = peeked
-        ctx.stream = ctx.stream or peeked.stream  # Gemini: in the path
+        unsaid = ctx.endpoint.streams and peeked.stream_start < 0
+        ctx.stream = ctx.stream or peeked.stream or unsaid  # Gemini: in the path
         if ctx.endpoint.model != "none":  # else a model in the body is the upstream's business, and no permission
             ctx.model = ctx.model or peeked.model or ""
+        if ctx.endpoint.dialect == "ollama" and ctx.model.endswith(_LATEST) and self.router.route(ctx.model) is None:
+            ctx.model = ctx.model.removesuffix(_LATEST)
 
     def allow(self, ctx: RequestContext) -> None:
         """3. May they: the models of the key. A request that names no model needs access to all."""

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from switchgear.hotpath._peek import Request as Peeked
 
 Headers = list[tuple[bytes, bytes]]
-Dialect = Literal["openai", "anthropic", "gemini"]
-StreamForm = Literal["chat", "responses", "anthropic", "gemini", "opaque"]
-ClientWire = Literal["", "chat", "completions", "responses", "anthropic", "gemini"]
+Dialect = Literal["openai", "anthropic", "gemini", "ollama"]
+StreamForm = Literal["chat", "responses", "anthropic", "gemini", "ollama", "opaque"]
+ClientWire = Literal["", "chat", "completions", "responses", "anthropic", "gemini", "ollama", "ollama-generate"]
 Task = Literal["relay", "conversation", "embeddings", "count"]
 BodyKind = Literal["none", "json", "multipart", "stream"]
 ServiceTier = Literal["", "batch", "priority", "flex", "fast"]
@@ -36,6 +36,7 @@ class Endpoint(Struct, frozen=True):
     answers: `object`: a good answer is a JSON object or events, and any other is a failed attempt (an empty one, a web
         page); `any`: it is the client's affair.
     gather: the answer is read whole where it is not an event stream (False: binary, relayed as it comes).
+    streams: the answer streams where the request does not say `"stream": false` (Ollama); else where it says true.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Endpoint(Struct, frozen=True):
     dialect: Dialect = "openai"
     wire: ClientWire = ""
     task: Task = "relay"
+    streams: bool = False
 
     @property
     def generates(self) -> bool:

@@ -38,6 +38,7 @@ def test_strict_refuses_what_would_be_dropped(pairs: Pairs, client: str, how: st
         "responses": {"max_tool_calls": 3},
         "gemini": {"generationConfig": {"seed": 7}},
         "anthropic": {"top_k": 3, "container": "c"},
+        "ollama": {"keep_alive": "5m"},
     }[client]
     model = "strict" if how == "model" else "anthropic-text"
     path, headers, body = question("chat" if client == "anthropic" else client, model)
@@ -50,7 +51,9 @@ def test_strict_refuses_what_would_be_dropped(pairs: Pairs, client: str, how: st
         headers["x-switchgear-strict"] = "true"
     answer = httpx.post(pairs.origin + path, headers=headers, json=body | fields)
     assert answer.status_code == 400, answer.text
-    name = {"chat": "seed", "responses": "max_tool_calls", "gemini": "generationConfig.seed"}[client]
+    name = {"chat": "seed", "responses": "max_tool_calls", "gemini": "generationConfig.seed", "ollama": "keep_alive"}[
+        client
+    ]
     assert name in answer.text
 
 

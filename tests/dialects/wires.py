@@ -11,7 +11,7 @@ from tests.providers.stream_cases import CASES
 from tests.support.processes import KEY
 from tests.support.scripted import Asked, Told, events, told
 
-CLIENTS = ("chat", "responses", "anthropic", "gemini")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "ollama")
 # The upstream's wire → the provider's type and its base URL below the origin.
 PROVIDERS: dict[str, tuple[str, str]] = {
     "chat": ("vllm", "/v1"),
@@ -48,6 +48,8 @@ def answer(asked: Asked) -> Told:
     fmt = format_of(asked)
     case = case_of(asked, fmt)
     streams = "streamGenerateContent" in asked.target if fmt == "gemini" else asked.json.get("stream", False)
+    if fmt == "ollama":
+        streams = asked.json.get("stream") is not False
     if case.startswith("status-"):
         return refused(fmt, int(case[7:]))
     if case == "hold":
@@ -254,6 +256,16 @@ def question(client: str, model: str, *, stream: bool = False, **extra: Any) -> 
             ],
         }
         return "/v1/responses", bearer, body | ({"stream": True} if stream else {}) | extra
+    if client == "ollama":
+        body = {
+            "model": model,
+            "messages": [{"role": "user", "content": QUESTION}],
+            "tools": [
+                {"type": "function", "function": {"name": name, "description": name, "parameters": schema}}
+                for name, schema in TOOLS.items()
+            ],
+        }
+        return "/api/chat", bearer, body | ({} if stream else {"stream": False}) | extra
     body = {
         "model": model,
         "messages": [{"role": "user", "content": QUESTION}],
@@ -297,6 +309,10 @@ def said(client: str, body: Any) -> tuple[str, list[tuple[str, Any]], Any]:
         text = "".join(part["text"] for item in items if item["type"] == "message" for part in item["content"])
         calls = [(item["name"], json.loads(item["arguments"])) for item in items if item["type"] == "function_call"]
         return text, calls, (body["usage"]["input_tokens"], body["usage"]["output_tokens"])
+    if client == "ollama":
+        said = body["message"]
+        calls = [(one["function"]["name"], one["function"]["arguments"]) for one in said.get("tool_calls") or ()]
+        return said["content"], calls, (body["prompt_eval_count"], body["eval_count"])
     message = body["choices"][0]["message"]
     calls = [
         (one["function"]["name"], json.loads(one["function"]["arguments"])) for one in message.get("tool_calls") or ()

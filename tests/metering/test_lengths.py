@@ -36,6 +36,7 @@ def of(path: str) -> Endpoint:
 
 CHAT, COMPLETIONS, RESPONSES = of("/v1/chat/completions"), of("/v1/completions"), of("/v1/responses")
 GENERATE = GEMINI["generateContent"]
+OLLAMA = of("/api/chat")
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,8 @@ GENERATE = GEMINI["generateContent"]
         (COMPLETIONS, {"prompt": [[1, 2], [3]], "max_tokens": 7, "best_of": 5, "n": 2}, 84, 12),
         (GENERATE, {"generationConfig": {"maxOutputTokens": 7, "candidateCount": 2}}, 14, 2),
         (GENERATE, {"generation_config": {"max_output_tokens": "7"}}, 7, 1),
+        (OLLAMA, {"options": {"num_predict": 7}}, 7, 1),
+        (of("/api/generate"), {"options": {"num_predict": 7}, "max_tokens": 3}, 7, 1),
     ],
 )
 def test_what_is_said(endpoint: Endpoint, body: dict[str, Any], tokens: int, choices: int) -> None:
@@ -68,6 +71,9 @@ def test_what_is_said(endpoint: Endpoint, body: dict[str, Any], tokens: int, cho
         (GENERATE, {}, 1),
         (GENERATE, {"generationConfig": {"maxOutputTokens": 0, "candidateCount": 2}}, 2),
         (GENERATE, {"generationConfig": {"maxOutputTokens": "seven"}}, 1),
+        (OLLAMA, {"max_tokens": 3, "n": 4}, 1),  # not its words
+        (OLLAMA, {"options": {"num_predict": -1}}, 1),
+        (OLLAMA, {"options": "none"}, 1),
     ],
 )
 def test_nothing_is_said(endpoint: Endpoint, body: dict[str, Any], choices: int) -> None:

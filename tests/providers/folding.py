@@ -352,6 +352,38 @@ def fold_gemini(body: bytes, *, array: bool = False) -> Fold:
     return answer
 
 
+def fold_ollama(body: bytes) -> Fold:
+    choice = _choice()
+    answer: Fold = {"choices": {0: choice}, "usage": None, "error": None}
+    assert body == b"" or body.endswith(b"\n")
+    lines = body.decode().splitlines()  # as httpx cuts them
+    assert len(lines) == body.count(b"\n")
+    for line in (json.loads(line) for line in lines):
+        assert answer["error"] is None
+        assert choice["finish"] is None, "something after the last line"
+        if "error" in line:
+            assert type(line["error"]) is str
+            answer["error"] = {"message": line["error"]}
+            continue
+        assert line["created_at"]
+        answer["model"] = line["model"]
+        message = line.get("message") or {"role": "assistant", "content": line.get("response"), **line}
+        assert message["role"] == "assistant"
+        choice["text"] += message["content"]
+        choice["reasoning"] += message.get("thinking", "")
+        choice["media"] += message.get("images", [])
+        for call in message.get("tool_calls", []):
+            assert type(call["function"]["arguments"]) is dict
+            arguments = json.dumps(call["function"]["arguments"])
+            choice["calls"].append([call.get("id", ""), call["function"]["name"], arguments])
+        if line["done"]:
+            choice["finish"] = line["done_reason"]
+            if "eval_count" in line:
+                answer["usage"] = {name: line.get(name, 0) for name in ("prompt_eval_count", "eval_count")}
+    assert choice["finish"] or answer["error"] or body == b""
+    return answer
+
+
 def fold(client: str, body: bytes) -> Fold:
     """The fold of `client`'s dialect; chat with the usage chunk asked for."""
     if client == "chat":
@@ -360,4 +392,6 @@ def fold(client: str, body: bytes) -> Fold:
         return fold_anthropic(body)
     if client == "responses":
         return fold_responses(body)
+    if client in ("ollama", "ollama-generate"):
+        return fold_ollama(body)
     return fold_gemini(body, array=client == "gemini-array")

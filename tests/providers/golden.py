@@ -17,11 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from wire_codecs import DIALECTS, FORMATS
 
-from switchgear.providers.dialects import completions
+from switchgear.providers.dialects import completions, ollama_generate
 from switchgear.providers.model_traits import target_model
 
 # /v1/completions is translated for providers without a surface of OpenAI's.
 OLD = {"completions": completions}
+# /api/generate is translated for providers without a surface of Ollama's.
+GENERATE = {"ollama-generate": ollama_generate}
 HERE = Path(__file__).parent / "golden"
 MODELS = {
     "openai_chat": "gpt-4.1",
@@ -31,6 +33,7 @@ MODELS = {
     "ollama": "qwen3",
 }
 _RANDOM = re.compile(r"\b(call_|chatcmpl-|msg_|resp_|rs_|fc_)[0-9a-f]{24}\b")
+_STAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _NOW = {"created", "created_at"}
 
 
@@ -49,7 +52,7 @@ def path_of(client: str, upstream: str, case: str, kind: str) -> Path:
 
 def translate(client: str, upstream: str, request: Any, response: Any) -> tuple[Any, Any]:
     """(what goes upstream, what the client gets), without what is random or the time."""
-    dialect = (DIALECTS | OLD)[client]
+    dialect = (DIALECTS | OLD | GENERATE)[client]
     conversation = dialect.decode_request(json.dumps(request).encode(), "smart" if client == "gemini" else "")
     encoded = FORMATS[upstream].encode_request(conversation, target_model(MODELS[upstream]))
     sent = {"path": encoded.path, "dropped": encoded.dropped, "body": json.loads(encoded.body)}
@@ -58,10 +61,15 @@ def translate(client: str, upstream: str, request: Any, response: Any) -> tuple[
     return steady(sent), steady(got)
 
 
+def client_time(value: Any) -> bool:
+    """Whether this is a time as Ollama's clients get it; what upstreams say of times is in other words."""
+    return isinstance(value, str) and _STAMP.fullmatch(value) is not None
+
+
 def steady(value: Any) -> Any:
     """The value with random ids and times replaced."""
     if isinstance(value, dict):
-        return {k: 0 if k in _NOW and isinstance(v, int) else steady(v) for k, v in value.items()}
+        return {k: 0 if k in _NOW and (isinstance(v, int) or client_time(v)) else steady(v) for k, v in value.items()}
     if isinstance(value, list):
         return [steady(item) for item in value]
     if isinstance(value, str):

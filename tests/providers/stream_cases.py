@@ -7,12 +7,12 @@ import json
 from typing import Any
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "ollama")
-CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "ollama")
 PAIRS = [
     (upstream, client)
     for upstream in UPSTREAMS
     for client in CLIENTS
-    if upstream != client or upstream in ("chat", "gemini")
+    if upstream != client or upstream in ("chat", "gemini", "ollama")
 ]
 
 # the same answers for all; `tools`: parallel calls, the second without arguments

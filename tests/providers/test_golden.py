@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from golden import OLD, cases, path_of, translate
+from golden import GENERATE, OLD, cases, path_of, translate
 from wire_codecs import DIALECTS, FORMATS
 
 
@@ -25,4 +25,7 @@ def test_every_pair_has_its_cases() -> None:
             assert len([c for c in found if c[:2] == (client, upstream)]) >= 6
     for client in OLD:
         for upstream in ("anthropic", "gemini", "ollama"):
+            assert len([c for c in found if c[:2] == (client, upstream)]) == 2
+    for client in GENERATE:
+        for upstream in ("openai_chat", "anthropic", "gemini"):
             assert len([c for c in found if c[:2] == (client, upstream)]) == 2

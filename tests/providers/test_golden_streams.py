@@ -18,7 +18,11 @@ GOLDEN = Path(__file__).parent / "golden_streams"
 COMPLETIONS = [
     (upstream, "completions", case) for upstream in ("anthropic", "gemini", "ollama") for case in CASES[upstream]
 ]
-EVERY = ALL + COMPLETIONS
+# /api/generate is lines of another shape; at Ollama it passes as it comes.
+GENERATE = [
+    (upstream, "ollama-generate", case) for upstream in CASES for case in CASES[upstream] if upstream != "ollama"
+]
+EVERY = ALL + COMPLETIONS + GENERATE
 FINISH = {
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"},
     "responses": {
@@ -27,6 +31,7 @@ FINISH = {
         "length": "max_output_tokens",
         "content_filter": "content_filter",
     },
+    "ollama": {"stop": "stop", "tool_calls": "stop", "length": "length", "content_filter": "content_filter"},
     "gemini": {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"},
 }
 
@@ -61,7 +66,7 @@ def test_the_golden_stream_says_what_the_upstream_said(upstream: str, client: st
     assert [(name, json.loads(arguments)) for _, name, arguments in choice["calls"]] == view.get("calls", [])
     assert len({id for id, _, _ in choice["calls"] if id}) == (
         0
-        if upstream == client == "gemini" or (client == "gemini-array" and upstream == "gemini")
+        if upstream == client in ("gemini", "ollama") or (client == "gemini-array" and upstream == "gemini")
         else len(choice["calls"])
     )
     if "error" in view:
@@ -94,6 +99,8 @@ def test_usage_is_told_in_the_clients_words(upstream: str, client: str) -> None:
     elif client == "responses":
         assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (100, 20, 120)
         assert told["input_tokens_details"]["cached_tokens"] == cached
+    elif client == "ollama":
+        assert (told["prompt_eval_count"], told["eval_count"]) == (100, 20)
     else:
         assert (told["promptTokenCount"], told["totalTokenCount"]) == (100, 120)
         assert told["candidatesTokenCount"] + told.get("thoughtsTokenCount", 0) == 20

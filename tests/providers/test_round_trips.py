@@ -58,7 +58,10 @@ def test_answers(dialect: str, answer: Answer) -> None:
     body = DIALECTS[dialect].encode_response(answer, blank(dialect))
     again = FORMATS[FORMAT_OF[dialect]].decode_response(body)
     assert choice_views(again) == choice_views(answer)
-    assert usage_view(again) == usage_view(answer)
+    told = usage_view(answer)
+    if dialect == "ollama" and told is not None:  # one count a side
+        told |= {"cached_tokens": None, "reasoning_tokens": None}
+    assert usage_view(again) == told
 
 
 @st.composite

@@ -15,6 +15,7 @@ from switchgear.providers.model_traits import target_model
 from switchgear.providers.signatures import pack, unpack
 from switchgear.wire.conversation import Reasoning, Signature
 
+SIGNED = [dialect for dialect in DIALECTS if dialect != "ollama"]  # it has no place for a signature
 TOOL = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 MODELS = {
     "anthropic": "claude-sonnet-4-5",
@@ -171,7 +172,7 @@ def sent(dialect: str, upstream: str, request: dict[str, Any]) -> dict[str, Any]
     return body
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", SIGNED)
 def test_anthropic_gets_its_signature_back(dialect: str) -> None:
     turn = sent(dialect, "anthropic", through(dialect, "anthropic"))["messages"][1]["content"]
     assert turn[0] == {"type": "thinking", "thinking": "Look it up.", "signature": SIGNATURE}
@@ -179,7 +180,7 @@ def test_anthropic_gets_its_signature_back(dialect: str) -> None:
     assert turn[2]["type"] == "tool_use"
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", SIGNED)
 def test_gemini_gets_its_signature_back_on_the_first_call(dialect: str) -> None:
     turn = sent(dialect, "gemini", through(dialect, "gemini"))["contents"][1]["parts"]
     calls = [part for part in turn if "functionCall" in part]
@@ -187,14 +188,14 @@ def test_gemini_gets_its_signature_back_on_the_first_call(dialect: str) -> None:
     assert "thoughtSignature" not in calls[1]
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", SIGNED)
 def test_openai_gets_its_encrypted_reasoning_back(dialect: str) -> None:
     items = sent(dialect, "openai_responses", through(dialect, "openai_responses"))["input"]
     thoughts = [item for item in items if item.get("type") == "reasoning"]
     assert [(item["id"], item["encrypted_content"]) for item in thoughts] == [("rs_7", SIGNATURE)]
 
 
-@pytest.mark.parametrize("dialect", list(DIALECTS))
+@pytest.mark.parametrize("dialect", SIGNED)
 @pytest.mark.parametrize("first", list(FORMATS))
 @pytest.mark.parametrize("second", list(FORMATS))
 def test_alternating_vendors_degrade(dialect: str, first: str, second: str) -> None:

@@ -103,7 +103,7 @@ def test_the_client_gets_what_the_upstream_said(client: str, upstream: str, body
     else:
         assert answer["error"] is None
         assert this.finished
-    check(answer, view, choices[:1] if client in ("anthropic", "responses") else choices)
+    check(answer, view, choices[:1] if client in ("anthropic", "responses", "ollama") else choices)
     assert translated(upstream, client, body, 7)[1] == out
     if client == "chat" and "stream_error" not in view:
         for choice in choices:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from switchgear.providers.dialects import anthropic as anthropic_dialect
 from switchgear.providers.dialects import chat
 from switchgear.providers.dialects import gemini as gemini_dialect
+from switchgear.providers.dialects import ollama as ollama_dialect
 from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.formats import anthropic, gemini, ollama, openai_chat, openai_responses
 from switchgear.wire.conversation import Answer, Conversation, Reasoning, Refusal, Text, ToolCall
@@ -20,6 +21,7 @@ DIALECTS: dict[str, ModuleType] = {
     "responses": responses_dialect,
     "anthropic": anthropic_dialect,
     "gemini": gemini_dialect,
+    "ollama": ollama_dialect,
 }
 FORMATS: dict[str, ModuleType] = {
     "openai_chat": openai_chat,
@@ -28,7 +30,13 @@ FORMATS: dict[str, ModuleType] = {
     "gemini": gemini,
     "ollama": ollama,
 }
-FORMAT_OF = {"chat": "openai_chat", "responses": "openai_responses", "anthropic": "anthropic", "gemini": "gemini"}
+FORMAT_OF = {
+    "chat": "openai_chat",
+    "responses": "openai_responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama",
+}
 
 
 def blank(source: str) -> Conversation:

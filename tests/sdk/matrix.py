@@ -61,6 +61,8 @@ RUNS = (
     Run("mistralai", "with_mistralai.py", "current"),
     Run("mistralai", "with_mistralai.py", "previous"),
     Run("mistralai", "with_mistralai.py", "older"),
+    Run("ollama", "with_ollama.py", "current"),
+    Run("ollama", "with_ollama.py", "previous"),
     Run("langchain-openai", "with_langchain_openai.py", "langchain"),
     Run("langchain-openai", "with_langchain_openai.py", "langchain-0"),
     Run("langchain-anthropic", "with_langchain_anthropic.py", "langchain"),
@@ -87,6 +89,9 @@ _UNSPLIT = Difference('"thoughts"', "Ollama counts the tokens of thoughts and an
 _NAMES = Difference("function.name", "The SDK asks for the function's name in every delta; OpenAI's has it once.")
 _IDENTIFIER = Difference("body.id", "The SDK asks for an `id` that OpenAI's embeddings do not have.")
 _IDENTIFIED = Difference("[3, true, false]", "Translated embeddings have the `id` that the SDK asks for.")
+_NO_JSON_MODE = Difference(
+    '"output": 40', "Anthropic takes a JSON Schema and no `json`: named in `x-switchgear-dropped`."
+)
 _OUTPUT = Difference("Exceeded maximum output retries", "Ollama cannot be told to call the tool that takes the output.")
 
 DIFFERENCES: dict[tuple[str, str, str], Difference] = {
@@ -97,9 +102,12 @@ DIFFERENCES: dict[tuple[str, str, str], Difference] = {
             "with_openai_node.cjs",
             "with_google_genai.py",
             "with_mistralai.py",
+            "with_ollama.py",
             "with_langchain_openai.py",
         )
     },
+    ("with_ollama.py", "embed", "anthropic"): _NO_EMBEDDINGS,
+    ("with_ollama.py", "json_format", "anthropic"): _NO_JSON_MODE,
     **{("with_anthropic.py", "messages_stop_sequence", name): _STOP for name in ("openai", "gemini", "ollama")},
     ("with_anthropic.py", "messages_stop_sequence", "responses"): _NO_STOP,
     ("with_google_genai.py", "thoughts", "ollama"): _UNSPLIT,

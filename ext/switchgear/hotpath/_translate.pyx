@@ -11,6 +11,7 @@ Each part is a file beside this one, included here so that the compiler sees all
 """
 
 from base64 import b64encode as _b64encode, urlsafe_b64encode as _urlsafe
+from datetime import UTC as _UTC, datetime as _datetime
 from hashlib import sha256 as _sha256
 import json as _python_json
 from os import urandom as _urandom
@@ -52,16 +53,18 @@ include "_translate_to_chat.pxi"
 include "_translate_to_completions.pxi"
 include "_translate_to_anthropic.pxi"
 include "_translate_to_gemini.pxi"
+include "_translate_to_ollama.pxi"
 include "_translate_to_responses.pxi"
 include "_translate_from_anthropic.pxi"
 include "_translate_from_chat.pxi"
 include "_translate_from_responses.pxi"
 include "_translate_from_gemini.pxi"
 include "_translate_from_ollama.pxi"
+include "_translate_ollama_relay.pxi"
 include "_translate_repair.pxi"
 
 UPSTREAMS = ("chat", "responses", "anthropic", "gemini", "ollama")
-CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "completions")
+CLIENTS = ("chat", "responses", "anthropic", "gemini", "gemini-array", "completions", "ollama", "ollama-generate")
 QUIRKS = frozenset({"keep_reasoning"})
 
 
@@ -85,6 +88,7 @@ cdef class Translator:
         bint single_call=False,
         bint legacy_functions=False,
         echo=None,
+        clock=None,
         Py_ssize_t max_event_bytes=33_554_432,
         Py_ssize_t max_held_bytes=16_777_216,
     ):
@@ -94,7 +98,7 @@ cdef class Translator:
         cdef bint same = upstream == client or (upstream == "gemini" and client == "gemini-array")
         if upstream not in UPSTREAMS or client not in CLIENTS:
             raise ValueError(f"no translation from {upstream!r} to {client!r}")
-        if same and upstream != "chat" and upstream != "gemini":
+        if same and upstream not in ("chat", "gemini", "ollama"):
             raise ValueError(f"{upstream!r} needs no translation to itself: relay it")
         if not QUIRKS.issuperset(quirks):
             raise ValueError(f"unknown quirks: {sorted(set(quirks) - QUIRKS)}")
@@ -112,7 +116,7 @@ cdef class Translator:
         turn.include_usage = include_usage
         turn.legacy = legacy_functions
         turn.single = single_call
-        turn.one_choice = client == "anthropic" or client == "responses"
+        turn.one_choice = client in ("anthropic", "responses", "ollama", "ollama-generate")
         turn.json_tool = json_tool
         turn.tool_names = tool_names or {}
         turn.max_held = max_held_bytes
@@ -123,6 +127,9 @@ cdef class Translator:
             decoder = ChatRepair()
             (<ChatRepair>decoder).out = self.out
             (<ChatRepair>decoder).keep_reasoning = "keep_reasoning" in quirks
+        elif same and client == "ollama":
+            encoder = OllamaEnd()
+            decoder = OllamaRelay()
         elif same:
             encoder = GeminiEnd()
             (<ToGemini>encoder).array = client == "gemini-array"
@@ -138,6 +145,10 @@ cdef class Translator:
             elif client == "responses":
                 encoder = ToResponses()
                 (<ToResponses>encoder).echo = echo
+            elif client == "ollama" or client == "ollama-generate":
+                encoder = ToOllama()
+                (<ToOllama>encoder).generate = client == "ollama-generate"
+                (<ToOllama>encoder).clock = clock
             else:
                 encoder = ToGemini()
                 (<ToGemini>encoder).array = client == "gemini-array"

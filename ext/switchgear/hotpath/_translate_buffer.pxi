@@ -44,6 +44,16 @@ cdef class Buffer:
     cdef inline int add(self, bytes b) except -1:
         return self.put(PyBytes_AS_STRING(b), PyBytes_GET_SIZE(b))
 
+    cdef int line(self, const char* s, Py_ssize_t n) except -1:
+        """Copy JSON onto one line: a line end can only stand between tokens."""
+        cdef Py_ssize_t i
+        self.room(n)
+        for i in range(n):
+            if s[i] != 10 and s[i] != 13:
+                self.p[self.n] = s[i]
+                self.n += 1
+        return 0
+
     cdef int number(self, long long v) except -1:
         cdef char tmp[24]
         cdef int i = 24

@@ -343,19 +343,9 @@ cdef class GeminiReframe(FromGemini):
                 self.reasoned = self.reasoned or member(one[i].p, one[i].n, b"finishReason", 12, &f)
         encoder.open()
         if turn.named_model and member(p, n, b"modelVersion", 12, &f) and f.kind == 34:
-            self.line(encoder.out, p, f.p - p)
+            encoder.out.line(p, f.p - p)
             encoder.out.add(escaped(turn.model))
-            self.line(encoder.out, f.p + f.n, p + n - f.p - f.n)
+            encoder.out.line(f.p + f.n, p + n - f.p - f.n)
         else:
-            self.line(encoder.out, p, n)
+            encoder.out.line(p, n)
         return encoder.shut()
-
-    cdef int line(self, Buffer out, const char* p, Py_ssize_t n) except -1:
-        """Copy JSON onto one line: a line end can only stand between tokens."""
-        cdef Py_ssize_t i
-        out.room(n)
-        for i in range(n):
-            if p[i] != 10 and p[i] != 13:
-                out.p[out.n] = p[i]
-                out.n += 1
-        return 0

@@ -2,12 +2,13 @@
 
 Upstream formats: `chat` (chat.completion.chunk events of OpenAI and those like it), `responses`, `anthropic`, `gemini`
 (events, or the JSON array that Gemini sends without alt=sse: told apart by the first byte), `ollama` (lines of
-/api/chat and /api/generate). Client dialects: `chat`, `responses`, `anthropic`, `gemini`, `gemini-array`, and
-`completions` (text_completion chunks: text and nothing else).
+/api/chat and /api/generate). Client dialects: `chat`, `responses`, `anthropic`, `gemini`, `gemini-array`, `ollama`
+(lines of /api/chat), `ollama-generate` (of /api/generate: no calls), and `completions` (text_completion chunks: text
+and nothing else).
 
 Rules: TRANSLATION §7 to §15 and §20. `chat` to `chat` repairs what §10 lists and carries every other field through;
-`gemini` to `gemini` or `gemini-array` changes the framing. The other formats to themselves need a relay
-(`hotpath._sse`), not a translation.
+`gemini` to `gemini` or `gemini-array` changes the framing; `ollama` to `ollama` puts the model's name back and copies
+the rest, of either endpoint. The other formats to themselves need a relay (`hotpath._sse`), not a translation.
 
 Signatures of reasoning reach the client where its dialect can carry them, so that a second turn can send them back
 (§2.4):
@@ -18,12 +19,12 @@ none is open; gemini: `thoughtSignature`. In the last three, another vendor's is
 
 Memory of a stream is bounded by its three limits, however long it is: an event in hand (`max_event_bytes`); what later
 events must repeat (`max_held_bytes`: all text and arguments towards responses; arguments of unfinished calls towards
-gemini and, when calls interleave, anthropic; nothing of that towards chat); and, from anthropic to chat, 4 MiB of the
-reasoning block whose signature is due (a longer one is sent without its signature). Beyond the first two the stream
-ends with an error event.
+gemini, ollama and, when calls interleave, anthropic; nothing of that towards chat); and, from anthropic to chat, 4 MiB
+of the reasoning block whose signature is due (a longer one is sent without its signature). Beyond the first two the
+stream ends with an error event.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from switchgear.types import Usage
 
@@ -42,6 +43,7 @@ class Translator:
     and `Conversation`: the tool that stands in for structured output and whose arguments become text; the upstream's
     names of tools to the client's; only the first call goes on; chat's old `function_call` form.
     echo: fields of the request that a Responses object repeats (`tools`, `instructions`, …), JSON values.
+    clock: nanoseconds since the request began, for the durations in Ollama's last line; None leaves them out.
 
     Raises ValueError for a pair that is not translated and for an unknown quirk. `feed` and `flush` never raise on
     account of the input: what cannot be read ends the stream with an error event.
@@ -62,6 +64,7 @@ class Translator:
         single_call: bool = False,
         legacy_functions: bool = False,
         echo: Mapping[str, object] | None = None,
+        clock: Callable[[], int] | None = None,
         max_event_bytes: int = 33_554_432,
         max_held_bytes: int = 16_777_216,
     ) -> None: ...

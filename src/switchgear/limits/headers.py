@@ -1,7 +1,8 @@
 """What an answer tells of its limits: the tightest one of requests and of tokens, the one of which least is left.
 
 Which limits there are, and the names of the headers, are prepared once per set; `hotpath._ratelimit` writes them.
-OpenAI and Anthropic have such headers (TRANSLATION §17), Gemini and Ollama have none.
+OpenAI and Anthropic have such headers (TRANSLATION §17). Ollama has none of its own and is told OpenAI's, Gemini has
+none.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ _ANTHROPIC = {
     "input_tokens": "input-tokens",
     "output_tokens": "output-tokens",
 }
-_FAMILIES: dict[Dialect, dict[str, str]] = {"openai": _OPENAI, "anthropic": _ANTHROPIC}
-_FORMS: dict[Dialect, str] = {"openai": "x-ratelimit-{0}-{1}", "anthropic": "anthropic-ratelimit-{1}-{0}"}
+_FAMILIES: dict[Dialect, dict[str, str]] = {"openai": _OPENAI, "anthropic": _ANTHROPIC, "ollama": _OPENAI}
+_FORMS: dict[Dialect, str] = {
+    "openai": "x-ratelimit-{0}-{1}",
+    "anthropic": "anthropic-ratelimit-{1}-{0}",
+    "ollama": "x-ratelimit-{0}-{1}",
+}
 
 
 class _Kept:

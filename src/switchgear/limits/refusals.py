@@ -106,7 +106,7 @@ def _reserved(bucket: Bucket, amount: int, around: dict[str, Headers]) -> Gatewa
 def too_large(bucket: Bucket, amount: int) -> GatewayError:
     """The error when a request wants more than a limit's whole capacity: to wait is of no use."""
     limit, _ = _parts(bucket)
-    final = {dialect: [_NEVER_RETRY] for dialect in ("openai", "anthropic", "gemini")}
+    final = {dialect: [_NEVER_RETRY] for dialect in ("openai", "anthropic", "gemini", "ollama")}
     if limit.resource == "cost":
         what = "budget" if limit.budget else "limit on spend"
         return BudgetExhausted(
@@ -127,10 +127,12 @@ def too_large(bucket: Bucket, amount: int) -> GatewayError:
 def _dialect_headers(buckets: Iterable[Bucket], now_s: float, *, final: bool) -> dict[str, Headers]:
     tuple_ = tuple(buckets)
     last = [_NEVER_RETRY] if final else []
+    openai: Headers = [*headers_of(tuple_, "openai", now_s), *last]
     return {
-        "openai": [*headers_of(tuple_, "openai", now_s), *last],
+        "openai": openai,
         "anthropic": [*headers_of(tuple_, "anthropic", now_s), *last],
         "gemini": [*last],
+        "ollama": openai,
     }
 
 

@@ -3,6 +3,7 @@
 chat, responses, messages   max_completion_tokens, max_output_tokens, max_tokens; times `n`
 old completions             max_tokens; times `n` or `best_of`, times the prompts
 Gemini                      generationConfig.maxOutputTokens; times candidateCount
+Ollama                      options.num_predict, where it is above zero
 images                      nothing: an image has at most `IMAGE_TOKENS`
 forms with sound            nothing: a token of text for so many bytes of sound
 compacted responses         nothing
@@ -60,8 +61,17 @@ class _Gemini(Struct):
     snake: _GeminiConfig | None = field(default=None, name="generation_config")
 
 
+class _OllamaOptions(Struct):
+    num_predict: Any = None
+
+
+class _Ollama(Struct):
+    options: _OllamaOptions | None = None
+
+
 _completions = msgspec.json.Decoder(_Completions).decode
 _gemini = msgspec.json.Decoder(_Gemini).decode
+_ollama = msgspec.json.Decoder(_Ollama).decode
 
 
 def length_of(ctx: RequestContext, estimates: Estimates, max_output_tokens: int) -> Length:
@@ -99,6 +109,8 @@ def _said(ctx: RequestContext, body: bytes) -> tuple[int, int]:
     peeked = ctx.peeked
     if ctx.endpoint.wire == "gemini":
         return _of_gemini(body)
+    if ctx.endpoint.dialect == "ollama":
+        return _of_ollama(body), 1
     if peeked is None:
         return -1, 1
     if ctx.endpoint.wire == "completions":
@@ -115,6 +127,15 @@ def _of_gemini(body: bytes) -> tuple[int, int]:
     tokens = _whole(config.camel_tokens if config.camel_tokens is not None else config.snake_tokens)
     count = _whole(config.camel_count if config.camel_count is not None else config.snake_count)
     return tokens if tokens > 0 else -1, min(max(1, count), MAX_CHOICES)
+
+
+def _of_ollama(body: bytes) -> int:
+    try:
+        options = _ollama(body).options
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # the upstream will say so
+        return -1
+    tokens = _whole(options.num_predict) if options is not None else -1
+    return tokens if tokens > 0 else -1
 
 
 def _prompts(body: bytes, n: int) -> int:

@@ -1,6 +1,7 @@
 """Embeddings between OpenAI, Gemini and Ollama (TRANSLATION §19).
 
-1. `decode_openai_request` and `decode_gemini_request` read what a client asks for into `EmbeddingRequest`.
+1. `decode_openai_request` and `decode_gemini_request` read what a client asks for into `EmbeddingRequest` (Ollama's:
+   `ollama_embeddings`).
 2. `encode_requests` writes it for an upstream: as many bodies as its batch limit takes, in the order of the inputs.
 3. `decode_reply` reads each answer; `join` puts them together in order.
 4. `encode_openai_response` and `encode_gemini_response` write the answer; vectors as floats or base64 of little-endian
@@ -32,9 +33,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class EmbeddingRequest(Struct):
-    """inputs: texts, or lists of token ids. extensions: fields that only OpenAI-like upstreams know.
+    """inputs: texts, or lists of token ids. extensions: fields that only OpenAI-like upstreams know. own: names of
+    fields that only the client's own format knows.
 
-    task, title: Gemini's taskType and title. single: a Gemini client asked with :embedContent.
+    task, title: Gemini's taskType and title. single: a Gemini client asked with :embedContent, an Ollama client with
+    /api/embeddings.
     """
 
     model: str
@@ -46,6 +49,7 @@ class EmbeddingRequest(Struct):
     title: str | None = None
     single: bool = False
     extensions: dict[str, Raw] | None = None
+    own: tuple[str, ...] = ()
 
 
 class EmbeddingBatch(Struct):
@@ -88,7 +92,7 @@ def decode_openai_request(body: bytes) -> EmbeddingRequest:
         raise InvalidRequest("'dimensions' must be at least 1.", param="dimensions", code="integer_below_min_value")
     return EmbeddingRequest(
         model=request.model,
-        inputs=_inputs(request.input),
+        inputs=read_inputs(request.input),
         base64=request.encoding_format == "base64",
         dimensions=request.dimensions,
         user=request.user,
@@ -96,7 +100,8 @@ def decode_openai_request(body: bytes) -> EmbeddingRequest:
     )
 
 
-def _inputs(value: str | list[Any]) -> list[str | list[int]]:
+def read_inputs(value: str | list[Any]) -> list[str | list[int]]:
+    """One text, several, or token ids, as a list. Raises `InvalidRequest` with `param` set."""
     if isinstance(value, str):
         return [value]
     if not value:
@@ -183,7 +188,7 @@ def encode_requests(
     Raises `InvalidRequest` for token ids before an upstream that takes texts only.
     """
     limit = batch_limit or BATCH_LIMITS[fmt]
-    dropped: list[str] = []
+    dropped: list[str] = [*request.own]
     if fmt != "openai":
         if not all(isinstance(item, str) for item in request.inputs):
             raise InvalidRequest(

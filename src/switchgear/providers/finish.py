@@ -68,6 +68,14 @@ TO_GEMINI: dict[Finish, str] = {
     "content_filter": "SAFETY",
     "error": "OTHER",
 }
+# Ollama's own words are stop, length, load and unload: an answer that a filter cut is called by chat's.
+TO_OLLAMA: dict[Finish, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "stop",
+    "content_filter": "content_filter",
+    "error": "error",
+}
 
 
 def gemini_word(reason: str | int | None) -> str:

@@ -59,14 +59,33 @@ _NAMES: dict[str, dict[str, str]] = {
         "server_tools": "tools",
         "web_search": "tools",
     },
+    "ollama": {
+        "output": "format",
+        "thinking": "think",
+        "max_tokens": "options.num_predict",
+        "temperature": "options.temperature",
+        "top_p": "options.top_p",
+        "top_k": "options.top_k",
+        "stop": "options.stop",
+        "presence_penalty": "options.presence_penalty",
+        "frequency_penalty": "options.frequency_penalty",
+        "seed": "options.seed",
+    },
 }
 _PLACES = {
     "chat": "messages[{}].content[{}]",
     "anthropic": "messages[{}].content[{}]",
     "responses": "input[{}].content[{}]",
     "gemini": "contents[{}].parts[{}]",
+    "ollama": "messages[{}].images[{}]",  # the only parts that are not text
 }
-_LISTS = {"chat": "messages", "anthropic": "messages", "responses": "input", "gemini": "contents"}
+_LISTS = {
+    "chat": "messages",
+    "anthropic": "messages",
+    "responses": "input",
+    "gemini": "contents",
+    "ollama": "messages",
+}
 
 
 # Responses' fields that need a store or a queue: never dropped in silence (TRANSLATION §15.1).

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from typing import Any
 
 import msgspec
@@ -85,28 +86,55 @@ def encode_gemini_model(model: ListedModel) -> bytes:
     return _encode(gemini_model(model))
 
 
+def _ollama_details() -> dict[str, Any]:
+    return {
+        "parent_model": "",
+        "format": "",
+        "family": "",
+        "families": None,
+        "parameter_size": "",
+        "quantization_level": "",
+    }
+
+
+def _modified_at(model: ListedModel) -> str:
+    return datetime.datetime.fromtimestamp(model.created, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def encode_ollama_tags(models: list[ListedModel]) -> bytes:
-    """`GET /api/tags` for Ollama's clients."""
+    """`GET /api/tags`. A digest is the name's: what identifies a model here, and long enough to be cut."""
     return _encode(
         {
             "models": [
                 {
                     "name": model.name,
                     "model": model.name,
-                    "modified_at": datetime.datetime.fromtimestamp(model.created, datetime.UTC).strftime(
-                        "%Y-%m-%dT%H:%M:%SZ"
-                    ),
+                    "modified_at": _modified_at(model),
                     "size": 0,
-                    "digest": "",
-                    "details": {
-                        "format": "",
-                        "family": "",
-                        "families": None,
-                        "parameter_size": "",
-                        "quantization_level": "",
-                    },
+                    "digest": hashlib.sha256(model.name.encode()).hexdigest(),
+                    "details": _ollama_details(),
                 }
                 for model in models
             ]
         }
     )
+
+
+def encode_ollama_show(model: ListedModel) -> bytes:
+    """`POST /api/show`."""
+    return _encode(
+        {
+            "modelfile": "",
+            "parameters": "",
+            "template": "",
+            "details": _ollama_details(),
+            "model_info": {"general.architecture": "", "general.basename": model.name},
+            "capabilities": ["embedding"] if model.embeds else ["completion", "tools", "thinking", "vision"],
+            "modified_at": _modified_at(model),
+        }
+    )
+
+
+def encode_ollama_running() -> bytes:
+    """`GET /api/ps`: nothing is in memory here."""
+    return _encode({"models": []})

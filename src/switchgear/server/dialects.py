@@ -1,4 +1,4 @@
-"""The paths of Anthropic's and Gemini's clients, and which dialect a path speaks.
+"""The paths of Anthropic's, Gemini's and Ollama's clients, and which dialect a path speaks.
 
 Gemini names the model and the method in the path (`/v1beta/models/{model}:{method}`), and its key may stand in the
 query (`?key=`): the key is read for authentication and goes no further.
@@ -52,9 +52,40 @@ GEMINI: dict[str, Endpoint] = {
     ),
 }
 
+OLLAMA: dict[str, Endpoint] = {
+    "/api/chat": Endpoint(
+        "ollama.chat",
+        "/api/chat",
+        sse="ollama",
+        answers="object",
+        dialect="ollama",
+        wire="ollama",
+        task="conversation",
+        streams=True,
+    ),
+    "/api/generate": Endpoint(
+        "ollama.generate",
+        "/api/generate",
+        sse="ollama",
+        answers="object",
+        dialect="ollama",
+        wire="ollama-generate",
+        task="conversation",
+        streams=True,
+    ),
+    "/api/embed": Endpoint(
+        "ollama.embed", "/api/embed", answers="object", dialect="ollama", wire="ollama", task="embeddings"
+    ),
+    "/api/embeddings": Endpoint(
+        "ollama.embeddings", "/api/embeddings", answers="object", dialect="ollama", wire="ollama", task="embeddings"
+    ),
+}
+
 # google-genai 3.x uses /v1, 1.x and 2.x /v1beta, litellm no version at all (TRANSLATION §18).
 _GEMINI_PATH = re.compile(r"(?:/v1(?:beta|alpha)?)?/models/(?P<model>.{1,512}):(?P<method>[A-Za-z]+)")
 _ANTHROPIC_PATH = re.compile(r"/v1/(?:v1/)?messages(?:/|$)")
+# Below /api, but for the gateway's own management API (`/api/v1`, `/api/schema`).
+_OLLAMA_PATH = re.compile(r"/api(?:$|/(?!(?:v\d+|schema)(?:/|$)))")
 _GEMINI_ONLY = re.compile(r"/v1(?:beta|alpha)(?:/|$)|/models/[^:]+:[A-Za-z]+$")
 
 
@@ -94,4 +125,6 @@ def dialect_of(path: str, anthropic_version: bool) -> Dialect:
     """In whose words an error on this path is told. anthropic_version: the client sent that header."""
     if _ANTHROPIC_PATH.match(path) or (anthropic_version and path.startswith("/v1/models")):
         return "anthropic"
+    if _OLLAMA_PATH.match(path):
+        return "ollama"
     return "gemini" if _GEMINI_ONLY.match(path) or _GEMINI_PATH.fullmatch(path) else "openai"

@@ -11,17 +11,17 @@ from switchgear import __version__
 from switchgear.errors import MethodNotAllowed, NotFound
 from switchgear.hotpath._head import Exchange
 from switchgear.providers.model_lists import (
-    ListedModel,
     encode_gemini_list,
     encode_gemini_model,
     encode_union_list,
     encode_union_model,
 )
 from switchgear.server import body as bodies
+from switchgear.server import ollama_pages
 from switchgear.server.dialects import split_query
+from switchgear.server.listing import listed, models_for
 from switchgear.server.reply import AsgiReply
 from switchgear.server.routes import MODELS
-from switchgear.types import Principal
 from switchgear.upstream.catalogue import ModelEntry
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ async def serve(
     worker: Worker, method: str, path: str, scope: dict[str, Any], head: Head, exchange: Exchange, reply: AsgiReply
 ) -> bool:
     """Answer if `path` is one of these pages; False if it is not."""
+    if path in ollama_pages.METHODS:
+        return await ollama_pages.serve(worker, method, path, head, exchange, reply)
     if path.startswith("/v1beta/models"):
         path = path.replace("/v1beta", "/v1", 1)
         gemini = True
@@ -91,10 +93,6 @@ class _ModelList(msgspec.Struct):
     object: str = "list"
 
 
-def _listed(entry: ModelEntry) -> ListedModel:
-    return ListedModel(entry.id, entry.owned_by, entry.created, embeds="embed" in entry.id.lower())
-
-
 async def _models(
     worker: Worker, path: str, scope: dict[str, Any], head: Head, reply: AsgiReply, *, gemini: bool
 ) -> None:
@@ -109,17 +107,13 @@ async def _models(
     anthropic = b"anthropic-version" in names
     if gemini and not token:
         token = split_query(scope["query_string"])[0]
-    authenticator = worker.gateway.authenticator
-    principal: Principal | None = authenticator.authenticate(token)
-    if principal is None:
-        principal = await authenticator.authenticate_slowly(token)
-    entries = [entry for entry in await worker.catalogue.entries() if principal.may_use(entry.id)]
+    entries = await models_for(worker, token)
     if path == MODELS:
-        listed = [_listed(entry) for entry in entries] if gemini or anthropic else []
+        models = [listed(entry) for entry in entries] if gemini or anthropic else []
         body = (
-            encode_gemini_list(listed)
+            encode_gemini_list(models)
             if gemini
-            else encode_union_list(listed)
+            else encode_union_list(models)
             if anthropic
             else _encode(_ModelList(entries))
         )
@@ -129,9 +123,9 @@ async def _models(
     for entry in entries:
         if entry.id == wanted:
             body = (
-                encode_gemini_model(_listed(entry))
+                encode_gemini_model(listed(entry))
                 if gemini
-                else encode_union_model(_listed(entry))
+                else encode_union_model(listed(entry))
                 if anthropic
                 else _encode(entry)
             )

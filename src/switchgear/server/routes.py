@@ -1,16 +1,16 @@
-"""Path to endpoint: the OpenAI and Anthropic surfaces, as data (Gemini's: `dialects`).
+"""Path to endpoint: the OpenAI, Anthropic and Ollama surfaces, as data (Gemini's: `dialects`).
 
 What reaches an upstream, and nothing else.
 
-`EXACT` holds fixed paths, `PATTERNS` those with an identifier. `UNSUPPORTED` are paths that OpenAI serves and this
-gateway does not: they answer 501, so that a client's author sees a missing feature, not a typing error.
+`EXACT` holds fixed paths, `PATTERNS` those with an identifier. `UNSUPPORTED` are paths that OpenAI or Ollama serves and
+this gateway does not: they answer 501, so that a client's author sees a missing feature, not a typing error.
 """
 
 from __future__ import annotations
 
 import re
 
-from switchgear.server.dialects import COUNT_TOKENS, MESSAGES
+from switchgear.server.dialects import COUNT_TOKENS, MESSAGES, OLLAMA
 from switchgear.types import Endpoint
 
 _CHAT = Endpoint(
@@ -80,6 +80,7 @@ EXACT: dict[str, dict[str, Endpoint]] = {
         "POST": Endpoint("batches.create", "/batches", model="none"),
         "GET": Endpoint("batches.list", "/batches", "none", model="none"),
     },
+    **{path: {"POST": endpoint} for path, endpoint in OLLAMA.items()},
 }
 
 IDENTIFIER = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.:~-]{1,256}"  # not `.` or `..`: whoever resolves those leaves the endpoint
@@ -118,6 +119,7 @@ PATTERNS: list[tuple[re.Pattern[str], dict[str, Endpoint]]] = [
 UNSUPPORTED = re.compile(
     r"/v1/(assistants|threads|vector_stores|fine_tuning|uploads|videos|evals|containers|conversations|organization|"
     r"projects|realtime|skills|chatkit|audio/voices|audio/voice_consents|chat/completions/|content_provenance_checks)"
+    r"|/api/(pull|push|create|copy|delete|blobs|me|signout|web_search|web_fetch)(?:/|$)"
 )
 
 MODELS = "/v1/models"

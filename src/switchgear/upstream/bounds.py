@@ -31,6 +31,8 @@ def bounded(ctx: RequestContext, body: bytes, model: str, quirks: frozenset[str]
         return body
     if ctx.endpoint.wire == "gemini":
         return _with_config(body, ctx.bound)
+    if ctx.endpoint.dialect == "ollama":
+        return _with_option(body, ctx.bound)
     if ctx.endpoint.wire == "responses":
         return _with(body, "max_output_tokens", ctx.bound)
     if ctx.endpoint.wire == "chat":
@@ -45,6 +47,16 @@ def _with(body: bytes, name: str, tokens: int) -> bytes:
         return _encode({**kept, name: tokens})
     end = body.rindex(b"}")
     return b'%b%b"%b":%d%b' % (body[:end], b"," if members else b"", name.encode(), tokens, body[end:])
+
+
+def _with_option(body: bytes, tokens: int) -> bytes:
+    """Ollama's bound is one of the `options`."""
+    members = _members.decode(body)
+    own = members.get("options")
+    options = _members.decode(own) if own is not None and bytes(own).strip() != b"null" else {}
+    options["num_predict"] = Raw(b"%d" % tokens)
+    members["options"] = Raw(_encode(options))
+    return _encode(members)
 
 
 def _with_config(body: bytes, tokens: int) -> bytes:

@@ -6,11 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from switchgear.errors import InvalidRequest
-from switchgear.providers import embeddings
+from switchgear.providers import embeddings, ollama_embeddings
 from switchgear.types import Usage
 from switchgear.upstream.answer import Answer, Local
 from switchgear.upstream.passage import client_headers, rejection, send, whole_body
 from switchgear.upstream.translated import native_headers
+from switchgear.upstream.translated_ollama import elapsed_ns
 
 if TYPE_CHECKING:
     from switchgear.providers.embeddings import EmbeddingBatch, EmbeddingFormat, EmbeddingReply, EmbeddingRequest
@@ -55,6 +56,8 @@ class TranslatedEmbeddings:
         )
         if ctx.endpoint.wire == "gemini":
             body = embeddings.encode_gemini_response(reply, request)
+        elif ctx.endpoint.wire == "ollama":
+            body = ollama_embeddings.encode_response(reply, request, ctx.model, elapsed_ns(ctx))
         else:
             body = embeddings.encode_openai_response(reply, request, ctx.model)
         return Answer(Local(), body, headers=client_headers(ctx, results[0][1], b"application/json"))
@@ -88,6 +91,8 @@ def read(ctx: RequestContext) -> EmbeddingRequest:
     assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
     if ctx.endpoint.wire == "gemini":
         return embeddings.decode_gemini_request(ctx.body, ctx.model, batch=ctx.endpoint.path == ":batchEmbedContents")
+    if ctx.endpoint.wire == "ollama":
+        return ollama_embeddings.decode_request(ctx.body, ctx.model, single=ctx.endpoint.path == "/api/embeddings")
     return embeddings.decode_openai_request(ctx.body)
 
 

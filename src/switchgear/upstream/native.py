@@ -1,8 +1,8 @@
 """A conversation at a provider that speaks the client's own format: nothing is re-encoded but what has to change.
 
-The model's name is spliced into the body (Anthropic) or stands in the path (Gemini), and is put back in the answer.
-Only a body that carries another vendor's reasoning signature is encoded anew, without it: the provider would refuse it
-(`providers.signatures`).
+The model's name is spliced into the body (Anthropic, Ollama) or stands in the path (Gemini), and is put back in the
+answer. Only a body that carries another vendor's reasoning signature is encoded anew, without it: the provider would
+refuse it (`providers.signatures`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from msgspec.json import encode as json_string
 from switchgear.errors import UpstreamProtocolError
 from switchgear.hotpath._peek import PeekError, peek_reply, prepare, splice
 from switchgear.hotpath._translate import Translator
+from switchgear.providers.formats import ollama
 from switchgear.providers.formats.gemini_reply import decode_usage
+from switchgear.providers.reading import given
 from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
@@ -30,6 +32,7 @@ from switchgear.upstream.translated import encode, first_events, native_headers
 from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Encoded, ReplyContext
 from switchgear.wire.gemini import UsageMetadata
+from switchgear.wire.ollama import OllamaReply
 
 if TYPE_CHECKING:
     from switchgear.routing.credentials import Credential
@@ -44,6 +47,7 @@ FOREIGN_GEMINI = b'"c3dnL'
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _members = msgspec.json.Decoder(dict[str, Raw])
 _usage = msgspec.json.Decoder(UsageMetadata)
+_ollama_reply = msgspec.json.Decoder(OllamaReply)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -203,3 +207,49 @@ def _gemini_usage(token: Raw | None) -> Usage | None:
         return usage_of(decode_usage(_usage.decode(token)))
     except msgspec.MsgspecError:
         return None
+
+
+class NativeOllama:
+    """An Ollama client at Ollama: conversations, whose stream is lines of JSON, and embeddings."""
+
+    async def attempt(
+        self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential
+    ) -> Answer:
+        """Send once. Raises `UpstreamError`, `Overloaded`."""
+        body = ctx.body
+        assert isinstance(body, bytes)  # noqa: S101 - the edge reads these bodies whole
+        if ctx.peeked is not None and target.model != ctx.model:
+            body = prepare(body, ctx.peeked, json_string(target.model), False)
+        body = bounded(ctx, body, target.model)
+        head = upstream.native_head(
+            ctx, credential, ctx.endpoint.path, target.model, len(body), native_headers(ctx, upstream)
+        )
+        streams = ctx.stream and ctx.endpoint.task == "conversation"
+        response = await send(ctx, route, upstream, head, body, 0 if streams else answers.GATHER_MAX)
+        try:
+            if response.status >= 300:
+                raise await rejection(response, upstream)
+            headers = answers.client_headers(response) + own_headers(ctx)
+            if streams:
+                relay = Translator("ollama", "ollama", model=ctx.model if target.model != ctx.model else "")
+                first = await first_events(response, relay)
+                return Answer(response, None, relay, first, headers)
+            whole = _ollama_answer(ctx, await whole_body(response), client_name(ctx, target.model))
+            return Answer(response, whole, headers=headers)
+        except BaseException:
+            response.close()
+            raise
+
+
+def _ollama_answer(ctx: RequestContext, body: bytes, renamed: bytes | None) -> bytes:
+    try:
+        reply = _ollama_reply.decode(body)
+        found = peek_reply(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, PeekError) as exc:
+        raise UpstreamProtocolError("The upstream's answer is not what its API documents.") from exc
+    if given(reply.error):
+        raise answers.embedded_error(body)
+    ctx.usage = Usage() if reply.done_reason in ollama.UNASKED else usage_of(ollama.decode_usage(reply))
+    if renamed is not None and found.model_start >= 0:
+        return splice(body, found.model_start, found.model_end, renamed)
+    return body

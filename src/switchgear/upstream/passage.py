@@ -5,8 +5,9 @@ What does not has a passage, looked up by the endpoint's name and chosen once pe
 
     client endpoint       provider              passage
     chat, responses       of the same format    none; with quirks that show: `repaired.RepairedChat`
-    conversation          of the same format    `native.NativeAnthropic`, `native.NativeGemini`
-    conversation          of another format     `translated.TranslatedConversation`
+    conversation          of the same format    `native.NativeAnthropic`, `native.NativeGemini`, `native.NativeOllama`
+    conversation          of another format     `translated.TranslatedConversation`; of an Ollama client:
+                                                `translated_ollama.OllamaConversation`
     old completions       not OpenAI's surface  `translated.TranslatedConversation`
     embeddings            of another format     `embedding.TranslatedEmbeddings`
     counting tokens                             `counting.CountTokens`
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from switchgear.errors import NotFound, UpstreamRejected
-from switchgear.providers.dialects import anthropic, chat, completions, gemini, responses
+from switchgear.providers.dialects import anthropic, chat, completions, gemini, ollama, ollama_generate, responses
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.upstream import answers
 from switchgear.upstream.coding import plain
@@ -83,6 +84,10 @@ def conversation_of(ctx: RequestContext) -> Conversation:
             conversation = responses.decode_request(ctx.body, ctx.model)
         elif wire == "completions":
             conversation = completions.decode_request(ctx.body, ctx.model)
+        elif wire == "ollama":
+            conversation = ollama.decode_request(ctx.body, ctx.model)
+        elif wire == "ollama-generate":
+            conversation = ollama_generate.decode_request(ctx.body, ctx.model)
         else:
             conversation = chat.decode_request(ctx.body, ctx.model)
         ctx.conversation = conversation

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from switchgear.providers.quirks import REPLY_QUIRKS
 from switchgear.upstream.counting import CountTokens
 from switchgear.upstream.embedding import TranslatedEmbeddings
-from switchgear.upstream.native import NativeAnthropic, NativeGemini
+from switchgear.upstream.native import NativeAnthropic, NativeGemini, NativeOllama
 from switchgear.upstream.passage import Passage, Unserved
 from switchgear.upstream.repaired import STRICT_QUIRKS, ForeignResponses, RepairedChat
 from switchgear.upstream.translated import TranslatedConversation
+from switchgear.upstream.translated_ollama import OllamaConversation
 
 if TYPE_CHECKING:
     from switchgear.upstream.upstream import Upstream
@@ -23,9 +24,17 @@ CONVERSATIONS = {
     "messages": "anthropic",
     "gemini.generateContent": "gemini",
     "gemini.streamGenerateContent": "gemini",
+    "ollama.chat": "ollama",
+    "ollama.generate": "ollama-generate",
 }
 COUNTS = ("responses.input_tokens", "messages.count_tokens", "gemini.countTokens")
-EMBEDDINGS = {"embeddings": "openai", "gemini.embedContent": "gemini", "gemini.batchEmbedContents": "gemini"}
+EMBEDDINGS = {
+    "embeddings": "openai",
+    "gemini.embedContent": "gemini",
+    "gemini.batchEmbedContents": "gemini",
+    "ollama.embed": "ollama",
+    "ollama.embeddings": "ollama",
+}
 STORED_RESPONSES = ("retrieve", "delete", "cancel", "input_items", "compact")
 _REPAIRS = frozenset(REPLY_QUIRKS) | STRICT_QUIRKS
 _GENERIC = frozenset(("openai", "vllm", "llama-cpp", "ollama"))
@@ -44,9 +53,11 @@ def equip(upstream: Upstream) -> None:
     for name, client in EMBEDDINGS.items():
         if native == "gemini" and client == "gemini":
             passages[name] = NativeGemini()
+        elif native == "ollama" and client == "ollama":
+            passages[name] = NativeOllama()
         elif native in ("gemini", "ollama"):
             passages[name] = TranslatedEmbeddings("gemini" if native == "gemini" else "ollama")
-        elif native == "chat" and client == "gemini":
+        elif native == "chat" and client != "openai":
             passages[name] = TranslatedEmbeddings("openai")
     for name in COUNTS:
         if name != "responses.input_tokens" or upstream.row.name != "openai" or not upstream.responses:
@@ -72,6 +83,8 @@ def _conversation(client: str, native: str, upstream: Upstream) -> Passage | Non
         return None
     if client == "completions" and native in ("chat", "responses"):
         return None
+    if client in ("ollama", "ollama-generate"):
+        return NativeOllama() if native == "ollama" else OllamaConversation(client, native)
     if client != native:
         return TranslatedConversation(client, native)
     if client == "anthropic":

@@ -19,6 +19,8 @@ from switchgear.providers.dialects import anthropic as anthropic_dialect
 from switchgear.providers.dialects import chat as chat_dialect
 from switchgear.providers.dialects import completions as completions_dialect
 from switchgear.providers.dialects import gemini as gemini_dialect
+from switchgear.providers.dialects import ollama as ollama_dialect
+from switchgear.providers.dialects import ollama_generate as ollama_generate_dialect
 from switchgear.providers.dialects import responses as responses_dialect
 from switchgear.providers.dialects.responses_reply import envelope
 from switchgear.providers.formats import anthropic, gemini, ollama, openai_chat, openai_responses
@@ -30,6 +32,7 @@ from switchgear.upstream.usage import usage_of
 from switchgear.wire.conversation import Reasoning, ToolCall
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from switchgear.routing.credentials import Credential
@@ -45,6 +48,8 @@ DIALECTS: dict[str, ModuleType] = {
     "anthropic": anthropic_dialect,
     "gemini": gemini_dialect,
     "completions": completions_dialect,
+    "ollama": ollama_dialect,
+    "ollama-generate": ollama_generate_dialect,
 }
 FORMATS: dict[str, ModuleType] = {
     "chat": openai_chat,
@@ -78,6 +83,8 @@ _OWN = frozenset(
 class TranslatedConversation:
     """From a client's dialect to a provider's format and back. client, fmt: as the `Translator` names them."""
 
+    event_stream = _EVENT_STREAM  # the content type of a stream
+
     def __init__(self, client: str, fmt: str):
         self.client = client
         self.fmt = fmt
@@ -107,8 +114,16 @@ class TranslatedConversation:
         if not reply.choices:
             raise UpstreamProtocolError("The upstream's answer has no choice.")
         ctx.usage = usage_of(reply.usage, reply.service_tier)
+        return Answer(response, self.written(ctx, reply, conversation), headers=client_headers(ctx, response, _JSON))
+
+    def written(self, ctx: RequestContext, reply: Reply, conversation: Conversation) -> bytes:
+        """An answer as the client's body."""
         out: bytes = DIALECTS[self.client].encode_response(reply, conversation, ctx.model)
-        return Answer(response, out, headers=client_headers(ctx, response, _JSON))
+        return out
+
+    def clock(self, ctx: RequestContext) -> Callable[[], int] | None:
+        """Nanoseconds since the request came, where the client is told of them."""
+        return None
 
     async def _streamed(
         self, ctx: RequestContext, response: Answered, conversation: Conversation, encoded: Encoded
@@ -117,7 +132,7 @@ class TranslatedConversation:
             await self._no_stream(response, encoded)
         translator = self.translator(ctx, conversation, encoded)
         first = await first_events(response, translator)
-        kind = _JSON if ctx.array else _EVENT_STREAM
+        kind = _JSON if ctx.array else self.event_stream
         headers: Headers = [*client_headers(ctx, response, kind), (b"cache-control", b"no-cache")]
         return Answer(response, None, translator, first, headers)
 
@@ -140,6 +155,7 @@ class TranslatedConversation:
             single_call=context.single_call,
             legacy_functions=conversation.legacy_functions,
             echo=echo_of(conversation) if self.client == "responses" else None,
+            clock=self.clock(ctx),
         )
 
 

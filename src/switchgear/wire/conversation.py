@@ -14,7 +14,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-Dialect = Literal["chat", "responses", "anthropic", "gemini"]
+Dialect = Literal["chat", "responses", "anthropic", "gemini", "ollama"]
 Format = Literal["openai_chat", "openai_responses", "anthropic", "gemini", "ollama"]
 Role = Literal["system", "developer", "user", "assistant"]
 MediaKind = Literal["image", "audio", "video", "document"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from switchgear.providers.dialects import anthropic, chat_reply, gemini_reply
+from switchgear.providers.dialects import anthropic, chat_reply, gemini_reply, ollama_reply
 from switchgear.wire.errors import responses_event
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _ENCODERS = {
     "openai": chat_reply.encode_error,
     "anthropic": anthropic.encode_error,
     "gemini": gemini_reply.encode_error,
+    "ollama": ollama_reply.encode_error,
 }
 
 
@@ -39,6 +40,8 @@ def error_event(form: StreamForm, error: GatewayError, request_id: str) -> bytes
     """An error after the first byte of a stream; nothing follows it."""
     if form == "responses":
         return responses_event(error)
-    dialect: Dialect = form if form == "anthropic" or form == "gemini" else "openai"
+    dialect: Dialect = form if form == "anthropic" or form == "gemini" or form == "ollama" else "openai"
     body = error_body(dialect, error.status, error.type, error.code, error.message, error.param, request_id)
+    if form == "ollama":
+        return ollama_reply.one_line(body)
     return b"event: error\ndata: %b\n\n" % body if form == "anthropic" else b"data: %b\n\n" % body

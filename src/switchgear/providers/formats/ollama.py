@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from switchgear.wire.conversation import Conversation, Message, Part, UpstreamFault
 
 PATH = "/api/chat"
+UNASKED = ("load", "unload")
+"""`done_reason` of an answer to no question: the model was loaded, or taken out of memory."""
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(OllamaReply)
 _OPTIONS = (
@@ -248,11 +250,11 @@ def decode_response(body: bytes, context: ReplyContext | None = None) -> Answer:
     calls = any(type(part) is ToolCall for part in parts)
     word = reply.done_reason or ""
     choice = Choice(parts, chat_finish(word, calls), provider_finish=word)
-    return Answer(new_id("chatcmpl-"), reply.model or "", _created(reply.created_at), [choice], _usage(reply))
+    return Answer(new_id("chatcmpl-"), reply.model or "", _created(reply.created_at), [choice], decode_usage(reply))
 
 
-def _usage(reply: OllamaReply) -> TokenUsage | None:
-    """A prompt that was cached whole is not counted: 0 (§10)."""
+def decode_usage(reply: OllamaReply) -> TokenUsage | None:
+    """None where nothing was counted; a prompt that was cached whole is not counted: 0 (§10)."""
     if reply.prompt_eval_count is None and reply.eval_count is None:
         return None
     prompt, output = reply.prompt_eval_count or 0, reply.eval_count or 0
