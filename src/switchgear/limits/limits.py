@@ -47,8 +47,8 @@ WAIT_S = 0.25
 """Declared in docs/limits.md: how long a request waits before its limits do as `fail` says."""
 PATIENCE_S = 0.15
 LONG_PATIENCE_S = KEEP_S + 0.2
-"""Of windows of an hour and longer: whoever is refused there does not come back soon, and what nobody uses is given back
-within `KEEP_S`."""
+"""Of windows of an hour and longer: whoever is refused there does not come back soon, and what nobody uses is given
+back within `KEEP_S`."""
 PATIENT_ROUNDS = 6
 """And not before it has asked so often: on a late loop the time is over before others could give anything back."""
 LONGEST_S = 2.0
