@@ -1,9 +1,9 @@
 """A translated conversation as the compiled path takes it: what is made of the request, and of its answer.
 
 The path calls `encode` before anything is reserved or sent and `decode` once the answer is there (`hotpath._unary`).
-Both do what `translated.TranslatedConversation` does, by the same code, for one target: what is the same for all its
-requests is looked up once. An error is nobody's here: the request, or the answer, is handed to the gateway's stages,
-which meet it again and know what to do about it.
+Both do what `translated.TranslatedConversation` does, for one target: what is the same for all its requests is looked
+up once, and texts take the short way (`providers.text_requests`, `providers.text_replies`). An error is nobody's here:
+the request, or the answer, is handed to the gateway's stages, which meet it again and know what to do about it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from switchgear.errors import GatewayError
+from switchgear.providers import text_replies, text_requests
 from switchgear.providers.formats import gemini
 from switchgear.providers.model_traits import target_model
 from switchgear.upstream.passage import dropped_header, made_headers
 from switchgear.upstream.translated import ANTHROPIC_VERSION, DIALECTS, FORMATS, JSON
+from switchgear.upstream.usage import usage_of
+from switchgear.wire.conversation import Conversation, Encoded, ReplyContext
 
 if TYPE_CHECKING:
     from switchgear.routing.credentials import Credential
@@ -24,14 +27,18 @@ if TYPE_CHECKING:
     from switchgear.upstream.answer import Answer
     from switchgear.upstream.translated import TranslatedConversation
     from switchgear.upstream.upstream import Answered, Upstream
-    from switchgear.wire.conversation import Conversation, Encoded
+
+
+# What the long way may know of a request that took the short one: no tools, no legacy functions.
+_TEXTS = Conversation(source="chat", model="", messages=[])
+_NO_CONTEXT = ReplyContext()
 
 
 class Asked(Struct):
-    """One request. body: as it goes upstream, JSON."""
+    """One request. body: as it goes upstream, JSON. conversation: None where it took the short way."""
 
     body: bytes
-    conversation: Conversation
+    conversation: Conversation | None
     encoded: Encoded
 
 
@@ -43,6 +50,8 @@ class UnaryCodec:
         self._upstream = upstream
         self._model = model
         self._target = target_model(target.model, upstream.row.quirks, strict)
+        self._short_write = text_requests.WRITERS.get(passage.fmt) if passage.client == "chat" else None
+        self._short_read = text_replies.READERS.get(passage.fmt) if passage.client == "chat" else None
         self._read = DIALECTS[passage.client].decode_request
         self._write = FORMATS[passage.fmt].encode_request
         path = gemini.path(target.model, False) if passage.fmt == "gemini" else FORMATS[passage.fmt].PATH
@@ -55,6 +64,10 @@ class UnaryCodec:
 
     def encode(self, body: bytes) -> Asked | None:
         """The client's body for the target; None where it must be refused."""
+        if self._short_write is not None and (texts := text_requests.read(body)) is not None:
+            short = self._short_write(texts, self._target)
+            if short is not None:
+                return Asked(short, None, Encoded(self._path, short, [], _NO_CONTEXT))
         try:
             conversation: Conversation = self._read(body, self._model)
             encoded: Encoded = self._write(conversation, self._target)
@@ -68,13 +81,21 @@ class UnaryCodec:
         if body is None or response.header(b"content-encoding") is not None:
             return None
         try:
-            out, usage = self._passage.translate(body, asked.conversation, asked.encoded, self._model)
+            out, usage = self._answer(asked, body)
         except GatewayError:
             return None
         headers = made_headers(response, JSON)
         if asked.encoded.dropped:
             headers.append((b"x-switchgear-dropped", dropped_header(asked.encoded.dropped)))
         return out, usage, headers
+
+    def _answer(self, asked: Asked, body: bytes) -> tuple[bytes, Usage | None]:
+        """Raises `UpstreamError`."""
+        if self._short_read is not None and (short := self._short_read(body, self._model)) is not None:
+            out, usage, tier = short
+            return out, usage_of(usage, tier)
+        conversation = asked.conversation or _TEXTS
+        return self._passage.translate(body, conversation, asked.encoded, self._model)
 
     async def judged(self, ctx: RequestContext, response: Answered, asked: Asked) -> Answer:
         """An answer that was handed over. Raises `UpstreamError`."""
