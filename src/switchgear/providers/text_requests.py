@@ -48,12 +48,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read(body: bytes) -> TextChat | None:
-    """A client's body; None when it is no such chat, or no valid one."""
+    """A client's body; None when it is no such chat, or none at all."""
     try:
         chat = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return None if chat.stream else chat
+    return None if chat.stream or not chat.messages else chat
 
 
 def to_anthropic(chat: TextChat, target: TargetModel) -> bytes | None:
