@@ -22,6 +22,7 @@ CYTHON_MODULES = [
     "_metrics",
     "_peek",
     "_price",
+    "_ratelimit",
     "_score",
     "_sse",
     "_translate",

@@ -41,7 +41,7 @@ def put_faults(rules: list[dict[str, Any]]) -> None:
         method="PUT",
         headers={"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own simulator
         answer.read()
 
 

@@ -23,8 +23,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "benchmarks")]
 
 from environment import started  # noqa: E402  # needs the path above
-from harness.processes import StartFailed  # noqa: E402
-from summary import summarize  # noqa: E402
+from harness.processes import StartFailed  # noqa: E402 - its folder is put on the path above
+from summary import summarize  # noqa: E402 - its folder is put on the path above
 
 SCENARIOS = ("steady", "burst", "streaming", "failover")
 STOP_S = 15  # for what is under way at the end

@@ -18,6 +18,7 @@
         ├── RequestTimeout           408  the client sent its body too slowly
         ├── PayloadTooLarge          413
         ├── UnsupportedMediaType     415
+        │   └── UnsupportedCoding        415  the body is compressed
         ├── Overloaded               503  our own limits; carries Retry-After
         ├── StateUnavailable         503  the shared counters are away, and a limit fails closed
         └── UpstreamError            something went wrong behind us
@@ -172,6 +173,12 @@ class UnsupportedMediaType(GatewayError):
     status = 415
     type = "invalid_request_error"
     code = "unsupported_media_type"
+
+
+class UnsupportedCoding(UnsupportedMediaType):
+    """The answer names the codings that are taken, in `Accept-Encoding` (RFC 9110 §12.5.3)."""
+
+    code = "unsupported_content_encoding"
 
 
 class LimitReached(GatewayError):

@@ -21,7 +21,7 @@ from switchgear.accounting.drain import Drain
 from switchgear.accounting.filters import Filters
 from switchgear.accounting.reports import report
 from switchgear.accounting.row import UsageRow, iso_time, shown
-from switchgear.accounting.spent import Spent, spent, spent_by
+from switchgear.accounting.spent import Spent, spent
 from switchgear.accounting.view import open_view
 from switchgear.db.migrate import migrate
 from switchgear.hotpath._journal import Journal, label
@@ -127,13 +127,6 @@ async def test_spent(sample: Sample) -> None:
         ]
         expected = by_hand(wanted, lambda row: ()).get((), [0, 0, 0, 0])
         assert await spent(sample.url, sample.root, names, since, until) == Spent(*expected)
-
-
-async def test_spent_by_names(sample: Sample) -> None:
-    since = BASE_US + HOUR_US // 3
-    found = await spent_by(sample.url, sample.root, ("key", "model"), Filters(since_us=since))
-    wanted = [row for row in sample.rows if row.time_us >= since]
-    assert found == {key: Spent(*sums) for key, sums in by_hand(wanted, lambda row: (row.key, row.model)).items()}
 
 
 async def test_reports_by_day_and_key(sample: Sample) -> None:

@@ -54,7 +54,7 @@ def test_each_algorithm_with_its_key(algorithm: str) -> None:
     good = token(algorithm)
     assert verifier.authenticate(good) == Principal(name="ada", kind="jwt")
     assert verifier.authenticate(good) == Principal(name="ada", kind="jwt")
-    assert verifier.authenticate(token(algorithm, headers={"kid": "main"})).name == "ada"  # type: ignore[union-attr]
+    assert verifier.authenticate(token(algorithm, headers={"kid": "main"})).name == "ada"  # type: ignore[union-attr]  # a token that is refused would raise
     body, _, signature = good.rpartition(b".")
     decoded = base64.urlsafe_b64decode(signature + b"==")
     forged = base64.urlsafe_b64encode(decoded[:-1] + bytes([decoded[-1] ^ 1])).rstrip(b"=")

@@ -119,7 +119,7 @@ def test_counted(start_gateway: Start, sim: SimulatorProcess, path: str) -> None
         assert answer.status == 200
         record = calls(sim)[-1]
         assert record["path"] == path
-        until(lambda before=before: tokens(gateway, "output") == before[1] + 16, "output counted")  # type: ignore[misc]
+        until(lambda before=before: tokens(gateway, "output") == before[1] + 16, "output counted")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         assert tokens(gateway, "input") > before[0]
 
 

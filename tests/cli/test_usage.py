@@ -18,6 +18,7 @@ from pyarrow import parquet
 from switchgear.accounting import journals
 from switchgear.cli import main
 from switchgear.config.schema import Logging
+from switchgear.db.revision import HEAD
 from switchgear.observability import logs
 from tests.accounting.ledgers import BASE_US, environment, left_behind, settings, write
 
@@ -157,9 +158,9 @@ def test_a_reader_that_has_enough_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_migrate_up_and_down(run: Run) -> None:
-    assert run(command="migrate").output == "the database is at revision 0001\n"
+    assert run(command="migrate").output == f"the database is at revision {HEAD}\n"
     assert run("--downgrade", "base", command="migrate").output == "the database is empty\n"
-    assert run("--revision", "0001", command="migrate").output == "the database is at revision 0001\n"
+    assert run("--revision", HEAD, command="migrate").output == f"the database is at revision {HEAD}\n"
     failed = run("--revision", "9999", command="migrate")
     assert failed.exit_code == 1
     assert "cannot be migrated to '9999'" in failed.output

@@ -56,7 +56,7 @@ def _usage(usage: View | None) -> tuple[int, ...] | None:
         return None
     given = usage.get("prompt_tokens", usage.get("input_tokens"))
     made = usage.get("completion_tokens", usage.get("output_tokens"))
-    return given, made, usage["total_tokens"], usage["cached_tokens"] or 0, usage["reasoning_tokens"] or 0  # type: ignore[return-value]
+    return given, made, usage["total_tokens"], usage["cached_tokens"] or 0, usage["reasoning_tokens"] or 0  # type: ignore[return-value]  # JSON
 
 
 def in_words_of(client: str, view: View) -> View:

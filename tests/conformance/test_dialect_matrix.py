@@ -96,7 +96,7 @@ def test_every_exchange_on_every_dialect(tmp_path: Path, capsys: pytest.CaptureF
     with capsys.disabled():
         print("\n" + table)  # noqa: T201 - the table is the point
         if os.environ.get("MATRIX_VERBOSE"):
-            print("\n".join(bad))  # noqa: T201
+            print("\n".join(bad))  # noqa: T201 - what the test found, for whoever reads its output
     assert bad == []
     used = {words for _, _, kind, words in outcomes if kind in ("ruled", "refused")}
     assert used == set(rules.REASONS), "a rule that nothing needs, or one without its reason"
@@ -187,7 +187,7 @@ def named_field(client: str, body: Any) -> str | None:
     if client == "gemini":
         fields = [one["field"] for detail in error.get("details") or () for one in detail.get("fieldViolations") or ()]
         return fields[0] if fields else None
-    return error["param"]  # type: ignore[no-any-return]
+    return error["param"]  # type: ignore[no-any-return]  # JSON
 
 
 def seen(row: Row, client: str, answer: httpx.Response) -> Any:

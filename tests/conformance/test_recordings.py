@@ -280,5 +280,5 @@ def report(exchanges: list[Exchange]) -> None:
     changed = Counter((exchange.provider, exchange.api) for exchange in exchanges if change_of(exchange))
     print(f"\n{'provider':<16}{'api':<22}{'exchanges':>10}{'changed':>9}")  # noqa: T201 - the table is the point
     for key in sorted(total):
-        print(f"{key[0]:<16}{key[1]:<22}{total[key]:>10}{changed[key] or '':>9}")  # noqa: T201
-    print(f"{'':<38}{sum(total.values()):>10}{sum(changed.values()):>9}")  # noqa: T201
+        print(f"{key[0]:<16}{key[1]:<22}{total[key]:>10}{changed[key] or '':>9}")  # noqa: T201 - a table for whoever reads the output
+    print(f"{'':<38}{sum(total.values()):>10}{sum(changed.values()):>9}")  # noqa: T201 - a table for whoever reads the output

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.dialects.special import Special, World
 from tests.dialects.wires import PROVIDERS, answer
 from tests.support.processes import KEY, GatewayProcess
 from tests.support.scripted import ScriptedUpstream, scripted
@@ -59,3 +60,44 @@ def forget(pairs: Pairs) -> None:
     for upstream in pairs.upstreams.values():
         upstream.requests.clear()
         upstream.left.clear()
+
+
+@pytest.fixture(scope="package")
+def special(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    script = Special()
+    with ExitStack() as stack:
+        upstream = stack.enter_context(scripted(script.answer))
+        kinds = {
+            "openai": "/v1",
+            "vllm": "/v1",
+            "mistral": "/v1",
+            "openrouter": "/v1",
+            "xai": "/v1",
+            "anthropic": "",
+            "gemini": "",
+            "ollama": "",
+        }
+        providers = {
+            kind: {
+                "type": kind,
+                "base_url": upstream.origin + base,
+                "credentials": ["sk-upstream-00000000"],
+                "repair": True,
+                **({"responses": "translated"} if kind == "openrouter" else {}),
+            }
+            for kind, base in kinds.items()
+        }
+        models = {
+            kind: {"targets": [{"provider": kind, "model": "real-name"}], "retries": {"attempts": 1}} for kind in kinds
+        }
+        config = {"providers": providers, "models": models, "keys": [{"name": "test", "value": KEY}]}
+        process = GatewayProcess(config, tmp_path_factory.mktemp("special"))
+        stack.callback(process.stop)
+        yield World(script, upstream, process.ready())
+
+
+@pytest.fixture
+def world(special: World) -> World:
+    special.answers.clear()
+    special.upstream.requests.clear()
+    return special

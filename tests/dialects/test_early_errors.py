@@ -59,7 +59,7 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayP
             "anthropic": {"type": "anthropic", "base_url": upstream.origin},
         }
         for provider in providers.values():
-            provider["credentials"] = ["sk-upstream-0000000", "sk-upstream-1111111"]  # type: ignore[assignment]
+            provider["credentials"] = ["sk-upstream-0000000", "sk-upstream-1111111"]  # type: ignore[assignment]  # a value of the dictionary is a list, too
         models = {}
         for case in FAILURES:
             fmt = case.partition("-")[0]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import get_args
 
 from switchgear.config.load import loads
-from switchgear.config.schema_limits import Resource
-from switchgear.limits import estimates, leases, limits
+from switchgear.config.schema_limits import Estimates, Resource
+from switchgear.hotpath import _estimate as estimates
+from switchgear.limits import leases, limits, tokenizers
 from switchgear.limits.declared import Declared
 from switchgear.limits.model import MAX_CAPACITY, NANO
 from switchgear.observability.definitions import BY_NAME
@@ -23,10 +24,18 @@ def test_the_example_is_a_configuration() -> None:
     assert len(list(Declared(config).all())) == 8
 
 
+def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
+    example = PAGE.split("```yaml\n")[2].split("```")[0]
+    config = loads("providers: {openai: {credentials: [sk-x]}}\nauth: none\n" + example)
+    assert config.estimates == Estimates(tokenizer="tiktoken")
+    assert Estimates().tokenizer == "builtin"
+
+
 def test_its_numbers_are_those_of_the_code() -> None:
     assert (leases.TTL_S, leases.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
+    assert (tokenizers.MAX_BODY_BYTES, tokenizers.SAMPLE_CHARS) == (256 << 10, 4096)
     assert MAX_CAPACITY // NANO == 9_007_199
     assert PREFIX == "{switchgear}1:"
 
@@ -37,6 +46,7 @@ def test_every_resource_and_every_metric_is_on_it() -> None:
     for name in (
         "switchgear_limit_thresholds_total",
         "switchgear_limit_unaccounted_total",
+        "switchgear_prompt_estimate_error_ratio",
         "switchgear_state_calls_total",
     ):
         assert name in BY_NAME

@@ -84,7 +84,7 @@ records = st.fixed_dictionaries(
         "status": st.integers(0, 999),
         "usage": st.builds(
             Usage,
-            **dict.fromkeys(reference.CLASSES, whole),  # type: ignore[arg-type]
+            **dict.fromkeys(reference.CLASSES, whole),  # type: ignore[arg-type]  # all of them are numbers
             service_tier=st.sampled_from(reference.TIERS),
             estimated=st.booleans(),
         ),

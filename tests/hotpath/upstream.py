@@ -150,3 +150,30 @@ EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encodi
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+HEAD_ONLY = b"GET / HTTP/1.1\r\nhost: upstream\r\n\r\n"
+
+
+async def hold(peer: Peer) -> None:
+    """Answer each request with the head and one event of a stream that goes on until the client closes."""
+    while True:
+        await peer.request()
+        peer.write(EVENTS + chunk(b"data: 1\n\n"))
+
+
+def dying_second_time(*, reset: bool) -> tuple[list[int], Script]:
+    """A script whose first connection answers once and dies at the second request."""
+    served: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            served.append(peer.number)
+            if served == [0, 0]:
+                if reset:
+                    peer.reset()
+                return
+            peer.write(OK)
+
+    return served, script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from switchgear.limits.estimates import FIRST_OUTPUT, Estimates, family_of
+from switchgear.hotpath._estimate import FIRST_OUTPUT, Estimates, family_of
 
 BODY = b'{"messages":[{"role":"user","content":"' + b"hello there, my old friend. " * 40 + b'"}]}'
 

@@ -14,7 +14,7 @@ import pytest
 
 from switchgear.config.load import loads
 from switchgear.errors import BudgetExhausted, GatewayError, RateLimited, RequestTooLarge
-from switchgear.limits.headers import go_duration, rfc3339
+from switchgear.hotpath._ratelimit import go_duration, rfc3339
 from switchgear.limits.limits import Limits
 from switchgear.server.render import error_answer
 from switchgear.state.memory import MemoryStore

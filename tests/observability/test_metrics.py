@@ -155,6 +155,18 @@ def test_upstream_counters_and_gauges(metrics: Metrics) -> None:
     assert found["switchgear_process_cpu_seconds_total", ()] > 0
 
 
+def test_errors_of_estimates_by_family(metrics: Metrics) -> None:
+    name = "switchgear_prompt_estimate_error_ratio"
+    metrics.estimates({"gpt-4.1": 0.25, "claude": 0.5})
+    assert series(metrics, name) == {("gpt-4.1",): 0.25, ("claude",): 0.5}
+    metrics.estimates({"gpt-4.1": 0.125})
+    assert series(metrics, name) == {("gpt-4.1",): 0.125, ("claude",): 0.0}
+    metrics.estimates({f"family{number}": 1.0 for number in range(2 * MAX_DYNAMIC_NAMES)})
+    found = series(metrics, name)
+    assert len(found) == MAX_DYNAMIC_NAMES
+    assert found["family0",] == 1.0
+
+
 def test_junk_model_names_add_no_series(metrics: Metrics) -> None:
     metrics.settle(context(model="junk", error=InvalidRequest("unknown")), 101.0)
     before = scrape(metrics).keys()

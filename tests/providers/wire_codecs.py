@@ -33,7 +33,7 @@ FORMAT_OF = {"chat": "openai_chat", "responses": "openai_responses", "anthropic"
 
 def blank(source: str) -> Conversation:
     """A conversation to answer in `source`'s dialect."""
-    return Conversation(source=source, model="m", messages=[])  # type: ignore[arg-type]
+    return Conversation(source=source, model="m", messages=[])  # type: ignore[arg-type]  # any of the words
 
 
 def choice_views(answer: Answer) -> list[dict[str, Any]]:

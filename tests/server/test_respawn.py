@@ -26,7 +26,7 @@ def test_a_worker_that_is_killed_again_and_again(start_gateway: Start, sim: Simu
         for pid in before:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda before=before: bool(set(gateway.worker_pids()) - before), "replaced")  # type: ignore[misc]
+        until(lambda before=before: bool(set(gateway.worker_pids()) - before), "replaced")  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         wait_for(f"{gateway.origin}/ready", gateway)
     assert gateway.child.poll() is None
     assert post(gateway.origin, chat()).status == 200
@@ -39,5 +39,8 @@ def test_workers_that_cannot_start(sim: SimulatorProcess, tmp_path: Path) -> Non
     try:
         gateway.wait(60)
         assert "crash loop" in gateway.output
+        told = [line for line in gateway.output.splitlines() if '"worker did not start"' in line]
+        assert len(told) == gateway.output.count("Unexpected exit")  # each of them says why
+        assert all("Not a directory" in line for line in told)
     finally:
         gateway.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -155,18 +154,18 @@ def test_a_worker_is_killed_at_its_peak(
 ) -> None:
     """Every answer that a client got has its row; what was open has one that says killed; none has two."""
     gateway = start_gateway(metered(tmp_path, sim, server={"workers": 2}, state={"url": redis_server.url}))
-    dice = [request(chat(f"sim;tokens={8 + n % 5};gap=2ms", stream=n % 2 == 0)) for n in range(1200)]
-    victims = [gateway.worker_pids()[-1]]
+    dice = [request(chat(f"sim;tokens={8 + n % 5};gap=4ms", stream=n % 2 == 0)) for n in range(1200)]
+    victim = gateway.worker_pids()[-1]
 
-    async def killing() -> list[Any]:
-        task = asyncio.ensure_future(storm(gateway.port, dice, 60))
-        await asyncio.sleep(0.7)
-        os.kill(victims[0], signal.SIGKILL)
-        return await task
+    def killing(number: int) -> None:
+        """When a request is about to be sent: 59 others are open then, on both workers."""
+        if number == 400:
+            os.kill(victim, signal.SIGKILL)
 
-    found = run(killing())
+    found = run(storm(gateway.port, dice, 60, killing))
     assert statuses(found)[200] > 600
     until(lambda: at_rest(gateway), "at rest")
+    until(lambda: any(row["error_class"] == "killed" for row in usage(gateway)), "the dead worker's journal is adopted")
     rows = usage(gateway)
     keyed = [(row["request_id"], row["attempt"]) for row in rows]
     assert len(set(keyed)) == len(keyed)

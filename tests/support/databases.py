@@ -53,7 +53,7 @@ class PostgresProcess:
         """Whether the user it runs as reaches the binaries: a checkout below /root is closed to others."""
         program = [str(self.bin / "postgres"), "--version"]
         try:
-            subprocess.run(program, check=True, stdout=subprocess.DEVNULL, **self._identity())  # type: ignore[call-overload]
+            subprocess.run(program, check=True, stdout=subprocess.DEVNULL, **self._identity())  # type: ignore[call-overload]  # a user and a group, or nothing
         except (OSError, subprocess.CalledProcessError):
             return False
         return True
@@ -67,7 +67,7 @@ class PostgresProcess:
             check=True,
             stdout=subprocess.DEVNULL,
             cwd=self.folder,
-            **self._identity(),  # type: ignore[call-overload]
+            **self._identity(),  # type: ignore[call-overload]  # a user and a group, or nothing
         )
 
     def start(self) -> None:
@@ -86,7 +86,7 @@ class PostgresProcess:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                **self._identity(),  # type: ignore[call-overload]
+                **self._identity(),  # type: ignore[call-overload]  # a user and a group, or nothing
             )
         deadline = time.monotonic() + 30
         while subprocess.run(

@@ -3,6 +3,7 @@
 cdef class Head:
     cdef readonly bytes token
     cdef readonly bytes content_type
+    cdef readonly bytes coding
     cdef readonly bytes origin
     cdef readonly bytes provider
     cdef readonly bytes request_id

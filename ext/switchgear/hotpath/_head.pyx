@@ -1,4 +1,4 @@
-"""What the edge reads of a request's headers, in one pass. Documentation in the stub; reference in tests/reference/head.py."""
+"""What the edge reads of a request's headers, in one pass. Documentation in the stub."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcmp, memcpy
@@ -28,7 +28,7 @@ cdef class Head:
         cdef tuple pair
         cdef bytes name, token, api_key = EMPTY
         cdef Py_ssize_t size
-        self.token = self.content_type = self.origin = self.provider = self.request_id = self.strict = self.tags = EMPTY
+        self.token = self.content_type = self.coding = self.origin = self.provider = self.request_id = self.strict = self.tags = EMPTY
         self.length = -1
         self.forwarded = []
         for item in headers:
@@ -55,6 +55,10 @@ cdef class Head:
                     continue
                 if same(name, b"x-goog-api-key", 14):
                     api_key = pair[1].strip()
+                    continue
+            elif size == 16:
+                if same(name, b"content-encoding", 16):
+                    self.coding = pair[1]
                     continue
             elif size == 6:
                 if same(name, b"origin", 6):

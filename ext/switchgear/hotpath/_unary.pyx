@@ -9,6 +9,7 @@ the gateway together with what was done so far.
 from cpython.bytes cimport PyBytes_GET_SIZE
 
 from switchgear.hotpath._client cimport Connection, Pool, Response
+from switchgear.hotpath._estimate cimport Estimates
 from switchgear.hotpath._head cimport Head
 from switchgear.hotpath._journal cimport Journal
 from switchgear.hotpath._leases cimport LimitSet, Reservation
@@ -133,7 +134,7 @@ cdef class FastPath:
     cdef tuple bounds
     cdef object read_usage
     cdef object find_account
-    cdef object estimates
+    cdef Estimates estimates
     cdef object tags_of
     cdef object limit_headers
     cdef Journal journal
@@ -224,7 +225,8 @@ cdef class FastPath:
             if asked is None:  # what cannot be asked is refused by the gateway
                 return None
         if account.limits is not None:
-            raw, input_tokens = self.estimates.prompt(model, body)
+            raw = self.estimates.raw(model, body)
+            input_tokens = self.estimates.upper(model, raw)
             if lane.generates:
                 output_tokens = self.estimates.output(model, peeked.max_tokens, peeked.n)
         else:  # only for the row of a request that is killed

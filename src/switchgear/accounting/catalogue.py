@@ -85,6 +85,8 @@ class Clause(Struct, frozen=True, omit_defaults=True):
 
 
 class Tier(Struct, frozen=True):
+    """price, USD per million tokens, of requests with more than `start` input tokens."""
+
     start: int
     price: Decimal
 
@@ -109,6 +111,8 @@ class Constraint(Struct, frozen=True, omit_defaults=True):
 
 
 class Conditional(Struct, frozen=True, omit_defaults=True):
+    """Prices, and when they apply: always without a constraint."""
+
     prices: Amounts
     constraint: Constraint | None = None
 

@@ -20,6 +20,7 @@ import orjson
 
 from switchgear.accounting.row import COLUMNS
 from switchgear.config.schema_prices import Sink as SinkSettings
+from switchgear.db.names import DIMENSIONS, FLAGS
 from switchgear.hotpath._journal import Row
 
 TIMEOUT_S = 30.0
@@ -27,30 +28,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _TYPES = {
     "attempt": "UInt16",
     "status": "UInt16",
-    "stream": "Bool",
-    "from_cache": "Bool",
-    "estimated": "Bool",
-    "unknown_price": "Bool",
+    **dict.fromkeys(FLAGS, "Bool"),
     "first_token_ms": "Nullable(Float64)",
     "total_ms": "Nullable(Float64)",
     "cost_nanousd": "Int64",
     "request_id": "String",
     "tags": "String",
 }
-_LOW_CARDINALITY = (
-    "organization",
-    "project",
-    "user",
-    "key",
-    "model",
-    "served_model",
-    "provider",
-    "credential",
-    "endpoint",
-    "error_class",
-    "service_tier",
-    "price_version",
-)
+_LOW_CARDINALITY = (*DIMENSIONS, "error_class", "service_tier", "price_version")
 
 
 class ClickHouse:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 from msgspec import Struct
 
+from switchgear.db.names import FLAGS
 from switchgear.types import Usage
 
 
@@ -89,7 +90,7 @@ def shown(values: Any, zone: tzinfo = UTC) -> dict[str, Any]:
     row = dict(zip(COLUMNS, values, strict=False))
     time_us = row.pop("time_us")
     tags = row.pop("tags")
-    for name in ("stream", "from_cache", "estimated", "unknown_price"):
+    for name in FLAGS:
         row[name] = bool(row[name])
     return {
         "request_id": row.pop("request_id"),

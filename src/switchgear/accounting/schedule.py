@@ -18,6 +18,8 @@ DAY_S = 86400.0
 
 
 class Always(Struct, frozen=True):
+    """Without a condition."""
+
     def applies(self, time_s: float) -> bool:
         """At any time."""
         return True

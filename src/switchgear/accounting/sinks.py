@@ -48,6 +48,8 @@ class SinkProgress(msgspec.Struct):
 
     @classmethod
     def load(cls, folder: str, name: str) -> SinkProgress:
+        """Of the journal in `folder`; its beginning where the sink has not begun. Raises OSError, and
+        msgspec.DecodeError for a damaged file."""
         try:
             return msgspec.json.decode(Path(folder, f"sink-{name}").read_bytes(), type=cls)
         except FileNotFoundError:

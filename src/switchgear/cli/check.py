@@ -15,6 +15,7 @@ from switchgear.config.report import ConfigWarning
 from switchgear.config.schema import Config, Model, Provider
 from switchgear.config.urls import without_userinfo
 from switchgear.errors import ConfigError
+from switchgear.limits import tokenizers
 from switchgear.providers.registry import ProviderType, provider_types
 
 
@@ -37,6 +38,7 @@ def command(file: Path, form: str) -> None:
         loaded = load_with_warnings(file, types)
         if loaded.config.price_catalogue is not None:
             load_catalogue(loaded.config)
+        tokenizers.load(loaded.config.estimates)
     except ConfigError as error:
         click.echo(_errors_json(error) if form == "json" else str(error))
         sys.exit(1)

@@ -19,10 +19,9 @@ from switchgear.config.load import SIMULATOR_VARIABLE, load, with_simulator
 from switchgear.config.schema import Config, Provider
 from switchgear.errors import ConfigError
 from switchgear.hotpath import require
+from switchgear.limits import tokenizers
 from switchgear.observability import logs
 from switchgear.providers.registry import provider_types
-
-DEMO_MODEL = "demo"
 
 
 @click.command()
@@ -65,6 +64,7 @@ def run(config: Config, path: Path | None, simulated: bool) -> None:
     logs.configure(config.logging)
     _raise_file_limit()
     load_catalogue(config)  # before the workers are forked, which share it
+    tokenizers.load(config.estimates)  # likewise
     with run_directory() as run_dir:
         supervisor = Supervisor(config, path, run_dir)
         banner(config, simulated)

@@ -10,6 +10,8 @@ from typing import Any, BinaryIO, Protocol
 import click
 import orjson
 
+from switchgear.db.names import DIMENSIONS, FLAGS
+
 FORMATS = ("table", "jsonl", "json", "csv", "parquet")
 _TABLE_ROWS = 200  # what the widths of a table's columns are found from
 _PARQUET_ROWS = 10_000
@@ -32,8 +34,11 @@ _LEFT_OUT_OF_SUMS = ("input_audio_tokens", "cached_audio_tokens", "output_audio_
 class Writer(Protocol):
     """Takes mappings that all have the same keys, then `close`."""
 
-    def write(self, row: dict[str, Any]) -> None: ...
-    def close(self) -> None: ...
+    def write(self, row: dict[str, Any]) -> None:
+        """One row. Raises OSError where it cannot be written."""
+
+    def close(self) -> None:
+        """Write what is held back. The file that it writes to stays open."""
 
 
 def writer(form: str, out: BinaryIO, columns: Iterable[str]) -> Writer:
@@ -161,20 +166,8 @@ class _Parquet:
             self._held.clear()
 
 
-_BOOLEANS = ("stream", "from_cache", "estimated", "unknown_price")
 _TEXTS = (
-    "request_id",
-    "time",
-    "organization",
-    "project",
-    "user",
-    "key",
-    "model",
-    "served_model",
-    "provider",
-    "credential",
-    "endpoint",
-    "error_class",
+    *("request_id", "time", *DIMENSIONS, "error_class"),
     "service_tier",
     "price_version",
     "hour",
@@ -188,7 +181,7 @@ def _arrow_type(pyarrow: Any, name: str) -> Any:
         return pyarrow.map_(pyarrow.string(), pyarrow.string())
     if name.endswith("_ms"):
         return pyarrow.float64()
-    if name in _BOOLEANS:
+    if name in FLAGS:
         return pyarrow.bool_()
     if name in _TEXTS:
         return pyarrow.string()

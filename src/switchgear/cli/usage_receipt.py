@@ -90,7 +90,7 @@ def _difference(one: dict[str, Any]) -> str:
     if one["replayed_price_version"] != one["price_version"]:
         why = f"the prices of that time are {one['replayed_price_version']} now"
     else:
-        why = "the cost was reserved, or is that of an upstream's own counting"
+        why = "it was reserved, or priced by what rows do not tell: hour-long cache writes, images sent, flex, fast"
     return f"  replayed: {_usd(one['replayed_nanousd'])}; {why}"
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
-from switchgear.config.schema_limits import Budget, Limit, Organization, Project, ScopedLimit, User
+from switchgear.config.schema_limits import Budget, Estimates, Limit, Organization, Project, ScopedLimit, User
 from switchgear.config.schema_prices import Ledger, Price, UnknownPrice
 from switchgear.config.section import Section
 from switchgear.config.values import Duration, Secret, Size
@@ -277,6 +277,7 @@ class Config(Section, frozen=True):
     projects: list[Project] = []
     users: list[User] = []
     limits: list[ScopedLimit] = []
+    estimates: Estimates = Estimates()
     prices: dict[str, Price | list[Price]] = {}
     price_catalogue: str | None = None
     unknown_price: Literal["refuse"] | UnknownPrice | None = None

@@ -99,3 +99,17 @@ class User(Section, frozen=True):
     organization: Id | None = None
     limits: list[Limit] = []
     budget: Budget | None = None
+
+
+class Estimates(Section, frozen=True):
+    """How prompt tokens are guessed before an upstream has counted them.
+
+    tokenizer: `builtin` guesses from the bytes, for every model; `tiktoken` (the extra `switchgear[tiktoken]`) counts
+    for the models that are in its table, and the others are guessed. encodings: the vocabularies of tiktoken that are
+    loaded at the start; a model of another is guessed.
+    """
+
+    tokenizer: Literal["builtin", "tiktoken"] = "builtin"
+    encodings: Annotated[list[Id], Meta(min_length=1, max_length=16)] = field(
+        default_factory=lambda: ["o200k_base", "cl100k_base"]
+    )

@@ -69,4 +69,5 @@ class Secret(str):
         return "***"
 
     def reveal(self) -> str:
+        """The plain value, as it was written or as the environment has it."""
         return str.__str__(self)

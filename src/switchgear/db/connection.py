@@ -25,10 +25,11 @@ CONNECT_S = 10.0
 BUSY_S = 30.0  # how long one SQLite writer waits for another
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY")
 _WAIT_S = 0.02
-_QUICK_S = 0.05
+QUICK_S = 0.05
 
 
 def is_sqlite(url: str) -> bool:
+    """Whether a database URL is SQLite's, whatever driver it names (`sqlite+aiosqlite://`)."""
     return url.partition("://")[0].partition("+")[0] == "sqlite"
 
 
@@ -51,35 +52,37 @@ def connect_sqlite(url: str, *, busy_s: float = BUSY_S, any_thread: bool = False
     any_thread: it may be used by several, one after the other."""
     path = sqlite_path(url) or ":memory:"
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=not any_thread)
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-async def begin_immediate(url: str) -> sqlite3.Connection:
-    """A connection in a write transaction. The event loop goes on while another writer has its turn.
+async def begin_immediate(connection: sqlite3.Connection) -> None:
+    """Begin a write transaction. The event loop goes on while another writer has its turn.
 
     Nothing waits in the transaction itself: SQLite's one lock for writers is taken where it begins, so that it never
-    fails half-way with a snapshot that is too old. Raises sqlite3.OperationalError when it is not free within `BUSY_S`.
+    fails half-way with a snapshot that is too old. connection: made with `busy_s=QUICK_S`, or each try keeps the thread
+    for longer. Raises sqlite3.OperationalError when the lock is not free within `BUSY_S`.
     """
     until = time.monotonic() + BUSY_S
     while True:
-        connection = None
         try:
-            connection = connect_sqlite(url, busy_s=_QUICK_S)
             connection.execute("BEGIN IMMEDIATE")
-        except BaseException as error:
-            if connection is not None:
-                connection.close()
-            if not _is_busy(error) or time.monotonic() >= until:
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= until:
                 raise
         else:
-            return connection
+            return
         await asyncio.sleep(_WAIT_S * random.uniform(0.5, 1.5))  # noqa: S311 - so that two do not meet again
 
 
-def _is_busy(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Whether another connection has the lock."""
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 async def connect_postgres(url: str, *, command_s: float) -> asyncpg.Connection:

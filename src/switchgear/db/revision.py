@@ -18,7 +18,7 @@ import orjson
 from switchgear.db.connection import connect_postgres, connect_sqlite, is_sqlite, sqlite_path
 from switchgear.errors import DatabaseError
 
-HEAD = "0001"
+HEAD = "0002"
 COMMAND_S = 30.0
 MIGRATION_S = 3600.0
 _LOOK_S = 0.02

@@ -58,7 +58,12 @@ POSTGRES_UPSERTS = {
     name: _upsert(name, f"SELECT * FROM unnest({_ARRAYS})")  # noqa: S608 - types of our own tables
     for name in SUM_TABLES
 }
-SQLITE_INSERT = f"INSERT INTO usage ({_quoted(USAGE)}) VALUES ({', '.join('?' * len(USAGE))})"  # noqa: S608 - ours
+_ROW = f"({', '.join('?' * len(USAGE))})"
+
+
+def sqlite_insert(rows: int) -> str:
+    """To insert so many rows, whose values are bound one after the other."""
+    return f"INSERT INTO usage ({_quoted(USAGE)}) VALUES {', '.join([_ROW] * rows)}"  # noqa: S608 - columns of ours
 
 
 def rows_of(totals: Sums) -> dict[str, list[tuple[Any, ...]]]:

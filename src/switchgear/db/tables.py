@@ -25,11 +25,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from switchgear.db.names import DIMENSIONS, FLAGS, SUMMED_MS, SUMS, TOKEN_CLASSES
 
 metadata = MetaData()
+
+_RETRIED = text("attempt > 1")
 
 journals = Table(
     "journals",
@@ -65,6 +68,7 @@ usage = Table(
     Column("position", BigInteger, nullable=False),
     PrimaryKeyConstraint("time_us", "journal", "position"),
     Index("usage_request_id", "request_id"),
+    Index("usage_retries", "time_us", sqlite_where=_RETRIED, postgresql_where=_RETRIED),
     postgresql_partition_by="RANGE (time_us)",
 )
 

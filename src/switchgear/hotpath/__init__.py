@@ -1,7 +1,7 @@
 """The compiled modules: what runs per request and per streamed event. Sources in ext/, stubs and documentation here.
 
 _client   the upstream HTTP/1.1 client and its keep-alive pool
-_estimate  prompt tokens, guessed from a body's bytes
+_estimate  what a request will use: tokens of its prompt from its bytes, and what was learnt
 _head     what the edge reads of a request's headers
 _http1    message heads and chunked bodies, for the client and the simulator
 _leases   spending what limits allow, in memory; settling it
@@ -9,6 +9,7 @@ _peek     find a few fields in a JSON body in one pass; replace them by splicing
 _sse      event streams: parser and rewriter
 _translate  event streams: from one wire format into another
 _price    what a usage costs
+_ratelimit  what an answer tells of its limits
 _score    choosing among targets
 _journal  the usage journal of one worker: what the ledger is drained from
 _metrics  counters in memory shared by the workers
@@ -29,6 +30,7 @@ MODULES = (
     "_metrics",
     "_peek",
     "_price",
+    "_ratelimit",
     "_score",
     "_sse",
     "_translate",

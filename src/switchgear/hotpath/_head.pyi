@@ -11,11 +11,13 @@ class Head:
     token: of `Authorization: Bearer`, or the whole value where it is one word (some clients send it bare), else of
     `x-api-key`, `api-key` or `x-goog-api-key`; b"" without one. Several Authorization headers that differ are joined
     with commas, as RFC 9110 §5.3 reads them, which no key matches: 401. length: Content-Length, -1 when absent, -2 when
-    it is no number. forwarded: the pairs named in `forward`. The others: raw values, b"" when absent.
+    it is no number. coding: Content-Encoding. forwarded: the pairs named in `forward`. The others: raw values, b"" when
+    absent.
     """
 
     token: bytes
     content_type: bytes
+    coding: bytes
     origin: bytes
     provider: bytes
     request_id: bytes

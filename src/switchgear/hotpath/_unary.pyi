@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from switchgear.accounting.price import Price
 from switchgear.hotpath._client import Pool, Response
+from switchgear.hotpath._estimate import Estimates
 from switchgear.hotpath._head import Head
 from switchgear.hotpath._leases import LimitSet, Reservation
 from switchgear.hotpath._metrics import Slab
@@ -26,7 +27,7 @@ class Accounts(Protocol):
     """What `metering.metering.Metering` gives the compiled path."""
 
     @property
-    def estimates(self) -> Any: ...
+    def estimates(self) -> Estimates: ...
     @property
     def ledger(self) -> Any: ...
     def account(

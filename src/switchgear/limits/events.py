@@ -35,7 +35,8 @@ OnPassed = Callable[[Passed], None]
 class Counters(Protocol):
     """What is needed of `observability.metrics.Metrics`."""
 
-    def count(self, metric: str, *labels: str) -> None: ...
+    def count(self, metric: str, *labels: str) -> None:
+        """One more of a counter of `observability.definitions`."""
 
 
 class Events:

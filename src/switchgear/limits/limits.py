@@ -75,12 +75,12 @@ class Limits:
         self.declared = Declared(config)
         self._loop = loop
         self._sets: dict[tuple[str, ...], LimitSet] = {}
-        self._limits: dict[str, Limit] = {}
         self.leases: Leases
         self.events: Events
         if previous is not None:
             self.leases, self.events = previous.leases, previous.events
-            self._redeclare(previous)
+            for limit in self.declared.all():
+                self.leases.redeclare(limit)
         else:
             if store is None:
                 raise ValueError("limits need a store, or those of before")
@@ -99,13 +99,6 @@ class Limits:
     async def stop(self) -> None:
         """Give every lease back. Not for limits whose leases went on in others after a reload."""
         await self.leases.stop()
-
-    def adopt(self, previous: Limits) -> Limits:
-        """Take over the leases and counters of the limits before a reload; they must not be stopped."""
-        self.leases, self.events = previous.leases, previous.events
-        self._sets.clear()
-        self._redeclare(previous)
-        return self
 
     def plan(self, principal: Principal, model: str) -> LimitSet:
         """What a request counts against whatever serves it; of length 0 where nothing applies."""
@@ -229,10 +222,7 @@ class Limits:
     def _renew(self, limits: LimitSet, now: float) -> None:
         """Buckets of windows that are over, or that were put away, are replaced by those of now."""
         if any(now >= bucket.ends_at for bucket in limits.buckets):
-            limits.replace(tuple(self.leases.bucket(self._present(_limit(bucket))) for bucket in limits.buckets))
-
-    def _present(self, limit: Limit) -> Limit:
-        return self._limits.get(limit.id, limit)
+            limits.replace(tuple(self.leases.bucket(_limit(bucket)) for bucket in limits.buckets))
 
     def _new_set(self, key: tuple[str, ...], limits: list[Limit]) -> LimitSet:
         if len(self._sets) >= MAX_SETS:
@@ -241,10 +231,6 @@ class Limits:
         made = LimitSet(self.leases.clock, tuple(self.leases.bucket(limit) for limit in limits))
         self._sets[key] = made
         return made
-
-    def _redeclare(self, previous: Limits) -> None:
-        for limit in self.declared.all():
-            self.leases.redeclare(limit)
 
 
 _AWAY = "The limits of this request cannot be checked at the moment. Please try again."

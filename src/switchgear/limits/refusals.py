@@ -6,7 +6,8 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from switchgear.errors import BudgetExhausted, GatewayError, RateLimited, RequestTooLarge
-from switchgear.limits.headers import go_duration, headers_of, remaining, rfc3339
+from switchgear.hotpath._ratelimit import go_duration, remaining, rfc3339
+from switchgear.limits.headers import headers_of
 from switchgear.limits.model import NANO
 from switchgear.state.steps import wait_ms
 
@@ -118,7 +119,7 @@ def _parts(bucket: Bucket) -> tuple[Limit, Held]:
 
 def _used(bucket: Bucket) -> int:
     limit, _ = _parts(bucket)
-    return max(0, limit.capacity - remaining(bucket))
+    return max(0, limit.capacity - remaining(bucket, limit.capacity))
 
 
 def _is_money(limit: Limit) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from switchgear.limits.headers import rfc3339
+from switchgear.hotpath._ratelimit import rfc3339
 from switchgear.limits.leases import Seed, kind_of
 from switchgear.state.steps import wait_ms
 from switchgear.state.store import Ask, Level, Store

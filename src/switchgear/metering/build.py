@@ -14,7 +14,7 @@ from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
 from switchgear.accounting.spent import spent
 from switchgear.db.revision import ensure_head
-from switchgear.limits.estimates import Estimates
+from switchgear.limits import tokenizers
 from switchgear.limits.limits import Limits
 from switchgear.metering.metering import Metering
 from switchgear.observability import logs
@@ -40,7 +40,8 @@ async def build(
 ) -> Metering:
     """The metering of a configuration. previous: that of the one before a reload, which goes on in this one.
 
-    Raises ConfigError for prices and sinks that cannot be used, OSError when the ledger's folder cannot be written.
+    Raises ConfigError for prices, sinks and tokenizers that cannot be used, OSError when the ledger's folder cannot be
+    written.
     """
     prices = Prices.from_config(config)
     types = {name: provider.type for name, provider in config.providers.items()}
@@ -48,8 +49,11 @@ async def build(
         ledger = previous.ledger
         if ledger is not None and not ledger.reload(config.ledger):
             log.warning("the ledger's folder and sinks change with a restart only")
+        if not tokenizers.reload(previous.estimates, config):
+            log.warning("what `estimates` says changes with a restart only")
         limits = Limits(loop, config, previous=previous.limits)
         return Metering(loop, limits, prices, ledger, previous.estimates, types)
+    estimates = await asyncio.to_thread(tokenizers.open_estimates, config)
     ledger = Ledger(config.ledger, config.database.url) if config.ledger.enabled else None
     store = open_store(config.state.url)
     shared = not isinstance(store, MemoryStore)
@@ -66,7 +70,7 @@ async def build(
             await _prepare(config.database.url)
         ledger.start()
     await limits.start()
-    return Metering(loop, limits, prices, ledger, Estimates(), types)
+    return Metering(loop, limits, prices, ledger, estimates, types)
 
 
 async def _prepare(url: str) -> None:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from switchgear.accounting.ledger import Ledger
     from switchgear.accounting.price import Price
     from switchgear.accounting.prices import Prices
+    from switchgear.hotpath._estimate import Estimates
     from switchgear.hotpath._leases import Reservation
     from switchgear.hotpath._unary import Unary
-    from switchgear.limits.estimates import Estimates
     from switchgear.limits.limits import Limits
     from switchgear.routing.router import Route
     from switchgear.types import Dialect, Headers, Principal, RequestContext, Target, Usage

@@ -131,6 +131,13 @@ METRICS: tuple[Definition, ...] = (
         ("scope", "resource"),
     ),
     Definition(
+        "switchgear_prompt_estimate_error_ratio",
+        "gauge",
+        "Mean error of the estimate of prompt tokens, as a share of what upstreams counted; of the worst worker.",
+        ("family",),
+        merge="max",
+    ),
+    Definition(
         "switchgear_state_calls_total", "counter", "Calls of the shared state; result is ok or failed.", ("result",)
     ),
     Definition("switchgear_log_lines_dropped_total", "counter", "Log lines dropped because nobody took them in time."),

@@ -27,7 +27,7 @@ from switchgear.observability.exposition import render
 from switchgear.observability.shared import OTHER, Directory, Labels, Own, add
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from switchgear.types import RequestContext, Usage
@@ -107,6 +107,7 @@ class Metrics:
         self._models: set[str] = {"", OTHER}
         self._targets: set[str] = {""}
         self._dynamic = 0
+        self._families: set[str] = set()
         self._requests: dict[tuple[str, str, str], RequestHandles] = {}
         self._lag = self.slot("switchgear_event_loop_lag_seconds")
         self._lag_bounds = BY_NAME["switchgear_event_loop_lag_seconds"].buckets
@@ -297,6 +298,18 @@ class Metrics:
         self.slab.set(self.slot("switchgear_ledger_drained_rows_total"), drained_rows)
         self.slab.set(self.slot("switchgear_ledger_dropped_rows_total"), dropped_rows)
         self.slab.set(self.slot("switchgear_ledger_database_up"), 1.0 if reachable else 0.0)
+
+    def estimates(self, errors: Mapping[str, float]) -> None:
+        """By family of models, how far estimates of prompt tokens are off here: mean of |estimated - counted| /
+        counted. A family gets a label once an upstream has counted for it, up to `MAX_DYNAMIC_NAMES`; one that is no
+        longer among them goes to 0."""
+        for family in self._families - errors.keys():
+            self.slab.set(self.slot("switchgear_prompt_estimate_error_ratio", family), 0.0)
+        for family, error in errors.items():
+            if family not in self._families and len(self._families) >= MAX_DYNAMIC_NAMES:
+                continue
+            self._families.add(family)
+            self.slab.set(self.slot("switchgear_prompt_estimate_error_ratio", family), error)
 
     def log_lines_dropped(self, count: int) -> None:
         """Lines that the log writer could not keep."""

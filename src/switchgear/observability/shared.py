@@ -74,6 +74,7 @@ class Own:
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._fd < 0
 
     def close(self) -> None:
@@ -154,6 +155,7 @@ class Directory:
         return sums
 
     def close(self) -> None:
+        """Let go of the other workers' files. Idempotent; `sums` opens them again."""
         for peer in self._peers.values():
             peer.close()
         self._peers.clear()

@@ -63,7 +63,12 @@ class App:
             endpoint = methods.get(scope["method"]) if methods is not None else None
             if endpoint is None:
                 await self._other_path(scope, head, request_id, exchange, reply)
-            elif endpoint.fast and 0 < head.length <= worker.config.server.body_limit and not scope["query_string"]:
+            elif (
+                endpoint.fast
+                and 0 < head.length <= worker.config.server.body_limit
+                and not scope["query_string"]
+                and not head.coding
+            ):
                 message = await receive()
                 body = message.get("body", b"")
                 if len(body) == head.length:  # all of it: do not ask again
@@ -243,6 +248,8 @@ class App:
 
     async def _read_body(self, ctx: RequestContext, head: Head, exchange: Exchange) -> None:
         kind, server = ctx.endpoint.body, self.worker.config.server
+        if head.coding:
+            bodies.require_plain(head.coding)
         length = bodies.declared_length(head.length)
         if kind == "json" or kind == "multipart":
             limit = server.upload_limit if b"multipart/" in ctx.content_type else server.body_limit

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge
+from switchgear.errors import ClientDisconnected, InvalidRequest, PayloadTooLarge, UnsupportedCoding
 from switchgear.hotpath._head import Exchange
 from switchgear.types import Headers
 
@@ -18,6 +18,15 @@ def declared_length(length: int) -> int:
     if length < -1:
         raise InvalidRequest("Invalid Content-Length header.", code="invalid_content_length")
     return length
+
+
+def require_plain(coding: bytes) -> None:
+    """Raises `UnsupportedCoding` where Content-Encoding says that the body is compressed.
+
+    Its bytes are read, priced and spliced as they arrive, and no public API of a provider documents to take others.
+    """
+    if coding.strip().lower() not in (b"", b"identity"):
+        raise UnsupportedCoding("The request body is compressed (Content-Encoding). Send it without compression.")
 
 
 def too_large(limit: int) -> PayloadTooLarge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from switchgear.errors import GatewayError, LimitReached, MethodNotAllowed, UpstreamRejected
+from switchgear.errors import GatewayError, LimitReached, MethodNotAllowed, UnsupportedCoding, UpstreamRejected
 from switchgear.providers.dialects.faults import error_body
 from switchgear.providers.upstream_errors import read_fault
 from switchgear.types import Dialect, Headers
@@ -43,6 +43,8 @@ def error_answer(error: GatewayError, dialect: Dialect = "openai", request_id: s
         headers.append((b"request-id", request_id.encode("latin-1", "replace")))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode()))
+    if isinstance(error, UnsupportedCoding):
+        headers.append((b"accept-encoding", b"identity"))
     if isinstance(error, LimitReached):
         headers += error.dialect_headers.get(dialect, ())
     if error.retry_after_s is not None:  # of all attempts the smallest: not always the header of the error that is told
@@ -56,9 +58,8 @@ def error_answer(error: GatewayError, dialect: Dialect = "openai", request_id: s
 def _upstream_answer(error: UpstreamRejected) -> tuple[int, Headers, bytes]:
     """The upstream's own words where an OpenAI client can read them; the same facts in the envelope where it cannot."""
     headers: Headers = [_CONTENT_TYPE, *(pair for pair in error.headers if _is_kept(pair[0]))]
-    if error.status == 401 or blames_credential(
-        error
-    ):  # our credential's fault: neither its status nor its words (they quote the key) are the client's
+    # Our credential's fault: neither its status nor its words (they quote the key) are the client's.
+    if error.status == 401 or blames_credential(error):
         message = "The upstream refused the gateway's credentials."
         return 502, [_CONTENT_TYPE], wire.envelope(message, "server_error", "upstream_authentication_error")
     status, kind, code = _MAPPED.get(error.status, (error.status, "", None))

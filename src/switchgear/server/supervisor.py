@@ -17,6 +17,7 @@ import signal
 import threading
 import time
 from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from switchgear.server.app import App
 from switchgear.server.worker import Worker
 
 _HEADER_READ_TIMEOUT_MS = 30_000
+_FLUSH_S = 2.0
 DEATHS, DEATHS_S = 6, 30.0
 
 
@@ -38,6 +40,8 @@ def load_app(config: Config, path: Path | None, run_dir: Path, parent: int) -> A
     """The ASGI application, in a worker process."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the worker's loop has its own handler
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # A process of multiprocessing ends without `atexit`: why it could not start would stay in the writer's buffer.
+    Finalize(None, logs.writer.flush, (_FLUSH_S,), exitpriority=-100)
     return App(Worker(config, path, run_dir, f"{os.getpid()}", parent))
 
 

@@ -195,6 +195,8 @@ class Worker:
             self._observe_pools(now)
             self._observe_breakers(now)
             self._observe_ledger()
+            if self._metering is not None:
+                self.metrics.estimates(self._metering.estimates.errors())
             self._outlive_nobody()
         for upstream in self.upstreams.values():
             upstream.transport.sweep(now)

@@ -37,10 +37,6 @@ class Form:
         """The first upload with this name (or `name[]`), or None."""
         return next((upload for key, upload in self.uploads if key in (name, f"{name}[]")), None)
 
-    def uploads_named(self, name: str) -> list[Upload]:
-        """All uploads with this name (or `name[]`)."""
-        return [upload for key, upload in self.uploads if key in (name, f"{name}[]")]
-
 
 def parse_form(content_type: str, body: bytes) -> Form:
     """The form in `body`. Raises `InvalidRequest`."""

@@ -28,10 +28,8 @@ from switchgear.upstream.tls import client_context
 if TYPE_CHECKING:
     from switchgear.upstream.passage import Passage
 
-_HEADS_MAX = (
-    4096  # rendered heads kept per provider: (paths that are constants) x (credentials), plus Azure deployments
-)
-
+_HEADS_MAX = 4096
+"""Rendered heads kept per provider: (paths that are constants) x (credentials), plus Azure deployments."""
 
 # The version segment that a vendor's SDK adds to the bare origin (DESIGN §6); an address that has one keeps its own.
 _ROOTS = {"anthropic": "/v1", "gemini": "/v1beta"}
@@ -93,9 +91,7 @@ class Upstream:
         self.responses = row.responses if provider.responses is None else provider.responses != "translated"
         self.passages: Mapping[str, Passage] = {}  # by endpoint; what is not in it takes `passage`
         self.passage: Passage | None = None  # None: bytes pass as they are
-        self.histories: Mapping[
-            str, Passage
-        ] = {}  # what goes before it where a history holds some provider's signatures
+        self.histories: Mapping[str, Passage] = {}  # in place of it where a history holds some provider's signatures
         self.proofless = False  # chat here knows nothing of signatures: any in a history is some other provider's
         base = urlsplit(base_url)
         self.secure = base.scheme == "https"
@@ -216,6 +212,7 @@ class Upstream:
         return self.start("GET", self.path(endpoint_path, ""), self.credentials.pick(0.0))
 
     def start(self, method: str, path: str, credential: Credential | None) -> bytes:
+        """Request line and the headers that are the same for every such request, without the last empty line."""
         line = f"{method} {path} HTTP/1.1\r\nHost: {self.authority}\r\n"
         agent = f"User-Agent: switchgear/{__version__}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
         lines = b"".join(b"%b: %b\r\n" % pair for pair in credential.headers) if credential else b""

@@ -55,7 +55,7 @@ def messages_cut_short(target: Target) -> Any:
 
 def messages_stop_sequence(target: Target) -> Any:
     whole = client(target).messages.create(model=target.model, **ASKED)
-    word = whole.content[0].text.split()[3]  # type: ignore[union-attr]
+    word = whole.content[0].text.split()[3]  # type: ignore[union-attr]  # the first block is text
     message = client(target).messages.create(model=target.model, stop_sequences=[word], **ASKED)
     return seen(message), message.stop_sequence == word
 

@@ -96,7 +96,7 @@ def _results(first: Any) -> list[ChatMessage]:
 
 async def agent(target: Target) -> Any:
     # A model of its own: the client of the other steps belongs to another event loop.
-    worker = FunctionAgent(tools=TOOLS, llm=OpenAILike(**model(target).model_dump()), system_prompt=SYSTEM)  # type: ignore[arg-type]
+    worker = FunctionAgent(tools=TOOLS, llm=OpenAILike(**model(target).model_dump()), system_prompt=SYSTEM)  # type: ignore[arg-type]  # the fields that it was made from
     result = await worker.run(QUESTION)
     return str(result), [call.tool_output.content for call in result.tool_calls]
 

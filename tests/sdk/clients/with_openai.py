@@ -145,7 +145,7 @@ def responses_stream(target: Target) -> Any:
     events = list(client(target).responses.create(model=target.model, input=QUESTION, stream=True, store=False))
     assert [event.sequence_number for event in events] == list(range(len(events)))
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    return sorted({event.type for event in events}), text, seen_response(events[-1].response)  # type: ignore[union-attr]
+    return sorted({event.type for event in events}), text, seen_response(events[-1].response)  # type: ignore[union-attr]  # the last event has the response
 
 
 def responses_stream_helper(target: Target) -> Any:

@@ -23,6 +23,7 @@ WEB_SEARCH = "web_search"
 
 
 def read_tools(request: ChatRequest, conversation: Conversation) -> None:
+    """Tools, functions and which of them are asked for, into `conversation`. Raises InvalidRequest."""
     if request.tools:
         conversation.tools = [_tool(tool, position) for position, tool in enumerate(request.tools)]
     elif request.functions:
@@ -79,6 +80,7 @@ def _choice(choice: str | ChatToolChoice) -> ToolChoice:
 
 
 def read_output(request: ChatRequest) -> OutputFormat:
+    """What `response_format`, which is there, asks for. Raises InvalidRequest."""
     wanted = request.response_format
     assert wanted is not None  # noqa: S101  # the caller looked
     if wanted.type == "json_object":

@@ -45,6 +45,7 @@ class MessageWriter:
         self.found: list[dict[str, Any]] = []
 
     def messages(self) -> list[dict[str, Any]]:
+        """The conversation's messages as the API takes them. Raises InvalidRequest for what it cannot take."""
         for message in self.conversation.messages:
             if message.role == "assistant":
                 self._assistant(message)

@@ -1,11 +1,4 @@
-"""What a request will use, before it is known: prompt tokens from its bytes, output tokens from what was seen before.
-
-Both learn from the usage that upstreams report, per family of models (a model's name without its date). The estimate
-of the prompt (`hotpath._estimate`) is multiplied by the family's ratio of reported to estimated tokens: `expected` by
-its mean, `upper`, which hard limits reserve, by the mean and three mean deviations, as TCP's retransmission timer does
-(RFC 6298) to be seldom too short. The upper output length of a model that was asked without a maximum is the largest
-that was seen, forgotten by half every `HALF_LIFE` answers, and a quarter more.
-"""
+"""What `switchgear.hotpath._estimate.Estimates` does, said plainly: the oracle of its differential tests."""
 
 from __future__ import annotations
 
@@ -14,7 +7,7 @@ from collections import OrderedDict
 
 from msgspec import Struct
 
-from switchgear.hotpath._estimate import estimate_tokens
+from tests.reference.estimate import estimate_tokens
 
 MAX_FAMILIES = 512
 LEARNT_AFTER = 20
