@@ -3,7 +3,7 @@
 `bytes_per_key` is what lives on after a configuration was loaded and the worker's tables were built of it: every object
 that is reachable from configuration, authenticator and limits and was not there with one key less, as the allocator
 rounds it. What a key in use has beside (buckets, leases) is `bytes_per_active_key`; of those there are at most
-`limits.leases.MAX_BUCKETS` / 3.
+`limits.buckets.MAX_BUCKETS` / 3.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable
+from sys import getsizeof
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -56,9 +57,16 @@ def reachable_bytes(roots: Iterable[object]) -> int:
         if id(one) in seen or isinstance(one, SHARED):
             continue
         seen.add(id(one))
-        total += -(-one.__sizeof__() // ALIGNMENT) * ALIGNMENT + (ALIGNMENT if gc.is_tracked(one) else 0)
-        waiting += gc.get_referents(one)
+        total += -(-getsizeof(one) // ALIGNMENT) * ALIGNMENT  # with the collector's head, where the type has one
+        waiting += referents(one)
     return total
+
+
+def referents(one: object) -> list[Any]:
+    """What an object refers to; of structs that the collector does not look at it cannot say."""
+    if isinstance(one, msgspec.Struct):
+        return [getattr(one, name) for name in one.__struct_fields__]
+    return gc.get_referents(one)
 
 
 def tables(config: Config, runner: asyncio.Runner) -> tuple[Authenticator, Limits]:
@@ -77,7 +85,7 @@ def active_bytes(limits: Limits, runner: asyncio.Runner) -> float:
     """What the first requests of so many keys leave behind, by key: sets, buckets and what is known of them, slots."""
 
     async def use() -> float:
-        counted: list[Any] = [limits._sets, limits.leases._buckets]
+        counted: list[Any] = [limits._sets, limits.leases.buckets.present]
         before = reachable_bytes(counted)
         for number in range(ACTIVE):
             plan = limits.plan(Principal(f"team-{number:06d}", "key"), "gpt-4.1")

@@ -224,6 +224,8 @@ class Gateway:
         if target is not None:
             headers.append((b"x-switchgear-target", target.header))
         headers.append((b"x-switchgear-attempts", b"%d" % ctx.attempts))
+        if ctx.bound:
+            headers.append((b"x-switchgear-max-output-tokens", b"%d" % ctx.bound))
         ctx.status = answer.response.status
         if ctx.meter is not None:
             own = ctx.meter.headers()
@@ -368,8 +370,10 @@ class Gateway:
 
 def estimated(ctx: RequestContext, output_tokens: int) -> Usage:
     """A usage nobody counted, flagged as such: four bytes of the request to a token, as English text has them."""
-    sent = len(ctx.body) if isinstance(ctx.body, bytes) else 0
-    return Usage(input_tokens=sent // 4, output_tokens=output_tokens, estimated=True)
+    input_tokens = len(ctx.body) // 4 if isinstance(ctx.body, bytes) else 0
+    if ctx.meter is not None:
+        input_tokens, output_tokens = ctx.meter.believable(input_tokens, output_tokens)
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
 
 
 def _last(ctx: RequestContext, answer: Answer, rewriter: EventRelay, out: bytes) -> bytes:

@@ -59,19 +59,24 @@ class Endpoint(Struct, frozen=True):
 
 
 class FormFields(Struct, frozen=True):
-    """The fields of a multipart body that a gateway acts on. Spans are byte offsets of the value; -1 where absent."""
+    """The fields of a multipart body that a gateway acts on. Spans are byte offsets of the value; -1 where absent.
+
+    n: how many answers are asked for, 1 where it is no number.
+    """
 
     model: str | None = None
     model_start: int = -1
     model_end: int = -1
     stream: bool = False
+    n: int = 1
 
 
-class Principal(Struct, frozen=True):
+class Principal(Struct, frozen=True, gc=False):
     """Who asks. `name` is what logs and metrics show; `models` None means every model.
 
     kind: `key` (virtual key), `jwt`, or `anonymous` under `auth: none`. prefix: the key's first characters, for logs.
     organization, project, user: ids of who it belongs to, "" for nobody.
+    Each key has one, without a share in the garbage collection: nothing in it can refer back to it.
     """
 
     name: str
@@ -179,6 +184,9 @@ class Meter(Protocol):
     async def extend(self, output_tokens: int) -> None:
         """A stream has come to so many output tokens. Raises what refuses to let it go on."""
 
+    def believable(self, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+        """What nobody counted and is only estimated: no more than was reserved for it, or can have been."""
+
     def settle(self) -> int:
         """Once, on every way out, or before the answer's end goes out. The cost in nano-dollars."""
 
@@ -214,6 +222,7 @@ class RequestContext:
     conversation: Any = None  # the body as a `wire.conversation.Conversation`, once a translation needed it
     content_length = -1
     tags = b""  # asked for by header: written beside the usage
+    bound = 0  # output tokens that a choice may have in this attempt, where the gateway says so to the upstream
     meter: Meter | None = None
 
     def __init__(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from switchgear.auth.authenticator import ANONYMOUS, Authenticator
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.schema import Auth, Config, Jwt, Key
 from switchgear.config.values import Secret
 from switchgear.errors import AuthenticationFailed
@@ -15,7 +16,7 @@ KEY = "sk-sg-abcdefghijklmnop"
 
 
 def config(auth: Auth, *keys: str) -> Config:
-    return Config(auth=auth, keys=[Key(name=f"key-{n}", value=Secret(key)) for n, key in enumerate(keys)])
+    return Config(auth=auth, keys=[Key(name=f"key-{n}", value=KeyHash.of(key)) for n, key in enumerate(keys)])
 
 
 def with_jwt(**changes: Any) -> Auth:

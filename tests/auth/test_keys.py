@@ -7,8 +7,8 @@ import pytest
 
 from switchgear.auth.keys import KeyStore, allowed_models
 from switchgear.auth.refusals import incorrect_key, masked, missing_key
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.schema import Key
-from switchgear.config.values import Secret
 from switchgear.errors import AuthenticationFailed
 from switchgear.types import Principal
 
@@ -16,7 +16,7 @@ VALUE = "sk-sg-abcdefghijklmnop"
 
 
 def store(**keys: str) -> KeyStore:
-    return KeyStore(Key(name=name, value=Secret(value)) for name, value in keys.items())
+    return KeyStore(Key(name=name, value=KeyHash.of(value)) for name, value in keys.items())
 
 
 def test_a_key_is_known_by_its_value() -> None:

@@ -29,7 +29,7 @@ def config(gateway: Gateway, folder: Path) -> Config:
 def test_the_plain_ones_account_for_nothing(gateway: Gateway, tmp_path: Path) -> None:
     loaded = config(gateway, tmp_path)
     assert not loaded.ledger.enabled
-    assert [loaded.limits, loaded.organizations, loaded.keys[0].limits, loaded.keys[0].budget] == [[], [], [], None]
+    assert [loaded.limits, loaded.organizations, loaded.keys[0].limits, loaded.keys[0].budget] == [[], [], (), None]
 
 
 def test_translated(tmp_path: Path) -> None:

@@ -52,13 +52,16 @@ def leaving(dice: random.Random) -> Callable[[int], Callable[[], float] | None]:
 
 
 def spend_the_rest(gateway: GatewayProcess) -> list[Got]:
-    """What no request holds any more can be spent: until there is not enough for a single one."""
+    """What no request holds any more can be spent: until there is not enough for a single one.
+
+    429: enough would be left, were it not for those in flight.
+    """
     found: list[Got] = []
     while True:
         some = run(storm(gateway.port, [request(chat("sim;tokens=20", max_tokens=20))] * 40, 10))
         found += some
-        assert set(statuses(some)) <= {200, 402}, statuses(some)
-        if 200 not in statuses(some):
+        assert set(statuses(some)) <= {200, 402, 429}, statuses(some)
+        if set(statuses(some)) == {402}:
             return found
 
 
@@ -84,7 +87,7 @@ def test_a_dollar_is_a_dollar(
     dice = random.Random(2)  # noqa: S311 - reproducible, not secret
     found = run(storm(gateway.port, bodies(2000 if shared else 800, dice), 300, leaving(dice)))
     counted = statuses(found)
-    assert counted[402] > 100, counted
+    assert counted[402] + counted[429] > 100, counted
     assert counted[200] > 10, counted
     until(lambda: at_rest(gateway), "at rest")
     found += spend_the_rest(gateway)

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from switchgear.config.environment import VENDORS, find_vendors
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.load import from_environment
+from switchgear.config.values import Secret
 from switchgear.errors import ConfigError
 from switchgear.providers.registry import BUILT_IN
 
@@ -11,10 +13,10 @@ from switchgear.providers.registry import BUILT_IN
 def test_nothing_set_gives_the_simulator_and_a_random_key() -> None:
     config, other = from_environment({}), from_environment({"OPENAI_API_KEY": ""})
     assert {name: row.base_url for name, row in config.providers.items()} == {"simulator": "simulator:"}
-    key = config.keys[0].value.reveal()
+    assert config.embedded_key is not None
+    key = config.embedded_key.reveal()
     assert (key.startswith("sk-sg-"), len(key)) == (True, 49)
-    assert key != other.keys[0].value.reveal()
-    assert config.embedded
+    assert config.keys[0].value == KeyHash.of(key) != other.keys[0].value
 
 
 def test_each_vendor_by_its_variable() -> None:
@@ -22,7 +24,7 @@ def test_each_vendor_by_its_variable() -> None:
     environment |= {"AZURE_OPENAI_ENDPOINT": "https://mine.openai.azure.com", "SWITCHGEAR_KEY": "sk-sg-0123456789"}
     config = from_environment(environment)
     assert list(config.providers) == [vendor.name for vendor in VENDORS]
-    assert config.keys[0].value.reveal() == "sk-sg-0123456789"
+    assert config.embedded_key == Secret("sk-sg-0123456789")
     for name, provider in config.providers.items():
         assert (provider.type, provider.credentials[0].value.reveal()) == (name, f"key-of-{name}")
     assert config.providers["azure"].base_url == "https://mine.openai.azure.com"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.load import load, load_with_warnings, loads
 from switchgear.config.schema import Auth, Credential
 from switchgear.config.schema_prices import Price, PriceTier
@@ -43,7 +44,7 @@ def test_the_documented_file_loads() -> None:
     ]
     assert config.models["smart"].timeouts.connect == Duration(2.0)
     assert config.models["smart"].retries.budget == Duration(20.0)
-    assert config.keys[0].value.reveal() == "sk-sg-0123456789"
+    assert config.keys[0].value == KeyHash.of("sk-sg-0123456789")
     assert [warning.key for warning in loaded.warnings] == ["models.smart.routing.objective"]
 
 
@@ -52,7 +53,7 @@ def test_the_file_with_limits_prices_and_ledger_loads() -> None:
     assert loaded.config.keys[0].project == "search"
     budget = loaded.config.organizations[0].budget
     assert budget is not None
-    assert budget.thresholds == [0.5, 0.8, 1.0]
+    assert budget.thresholds == (0.5, 0.8, 1.0)
     price = loaded.config.prices["openai/gpt-4.1"]
     assert isinstance(price, Price)
     assert price.tiers == [PriceTier(above=200000, input=4.0, output=12.0)]
@@ -162,6 +163,19 @@ models:
 
 def test_a_section_left_empty_is_not_written() -> None:
     assert loads(MINIMAL + "models:\nserver:\nlogging:\n") == loads(MINIMAL)
+
+
+def test_the_longest_answer_of_a_model() -> None:
+    config = """
+auth: none
+providers: {p: {credentials: [sk-0]}}
+models: {own: {targets: [{provider: p, model: m}], max_output_tokens: 16384}, not: {targets: [{provider: p, model: m}]}}
+"""
+    assert {m.max_output_tokens for m in loads(config).models.values()} == {16_384}
+    config += "defaults: {max_output_tokens: 65536}\n"
+    assert {name: m.max_output_tokens for name, m in loads(config).models.items()} == {"own": 16_384, "not": 65_536}
+    with pytest.raises(ConfigError, match=r"defaults\.max_output_tokens"):
+        loads(config.replace("65536", "15"))
 
 
 def test_what_a_model_does_not_write_comes_from_defaults_field_by_field() -> None:

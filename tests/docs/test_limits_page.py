@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import get_args
 
 from switchgear.config.load import loads
+from switchgear.config.schema import MAX_OUTPUT_TOKENS
 from switchgear.config.schema_limits import Estimates, Resource
 from switchgear.hotpath import _estimate as estimates
-from switchgear.limits import leases, limits, tokenizers
+from switchgear.hotpath._leases import FAR_ANSWERS
+from switchgear.limits import leases, limits, talk, tokenizers
 from switchgear.limits.declared import Declared
+from switchgear.limits.fitting import LEAST_TOKENS
 from switchgear.limits.model import MAX_CAPACITY, NANO
+from switchgear.limits.refusals import RESERVED_RETRY_S
+from switchgear.metering.lengths import FORM_BYTES, IMAGE_TOKENS
 from switchgear.observability.definitions import BY_NAME
 from switchgear.state.redis import PREFIX, TIMEOUT_S
 
@@ -24,19 +29,27 @@ def test_the_example_is_a_configuration() -> None:
     assert len(list(Declared(config).all())) == 8
 
 
-def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
+def test_the_example_of_longest_answers_is_a_configuration() -> None:
     example = PAGE.split("```yaml\n")[2].split("```")[0]
+    config = loads("auth: none\nproviders: {openai: {credentials: [sk-x]}}\n" + example)
+    assert (config.models["smart"].max_output_tokens, config.defaults.max_output_tokens) == (32_768, 65_536)
+
+
+def test_the_example_of_estimates_is_the_default_with_tiktoken() -> None:
+    example = PAGE.split("```yaml\n")[3].split("```")[0]
     config = loads("providers: {openai: {credentials: [sk-x]}}\nauth: none\n" + example)
     assert config.estimates == Estimates(tokenizer="tiktoken")
     assert Estimates().tokenizer == "builtin"
 
 
 def test_its_numbers_are_those_of_the_code() -> None:
-    assert (leases.TTL_S, leases.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
+    assert (talk.TTL_S, talk.TIMEOUT_S, TIMEOUT_S, limits.PATIENCE_S) == (2.0, 0.25, 0.25, 0.15)
     assert (limits.WAIT_S, limits.STATE_RETRY_AFTER_S, leases.ADOPT_S) == (0.25, 1.0, 1.0)
     assert (estimates.FIRST_OUTPUT, estimates.LEARNT_AFTER) == (4096, 20)
     assert (tokenizers.MAX_BODY_BYTES, tokenizers.SAMPLE_CHARS) == (256 << 10, 4096)
     assert MAX_CAPACITY // NANO == 9_007_199
+    assert (FAR_ANSWERS, LEAST_TOKENS, IMAGE_TOKENS, FORM_BYTES) == (16, 256, 6240, 1024)
+    assert (MAX_OUTPUT_TOKENS, RESERVED_RETRY_S) == (16_384, 1.0)
     assert PREFIX == "{switchgear}1:"
 
 

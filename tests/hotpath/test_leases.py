@@ -17,26 +17,31 @@ from tests.reference import leases as reference
 
 AMOUNTS = st.integers(0, 50)
 ANY = st.integers(-5, 80)
+FIRM = st.integers(-1, 80)  # -1: as of the others
 
 
 class AgainstReference(RuleBasedStateMachine):
     """Any sequence of takings, settlings and grants leaves the balances of the reference."""
 
-    @initialize(rows=st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.sampled_from([inf, 5.0])), max_size=6))
-    def start(self, rows: list[tuple[int, bool, float]]) -> None:
+    @initialize(
+        rows=st.lists(
+            st.tuples(st.integers(0, 5), st.booleans(), st.sampled_from([inf, 5.0]), st.integers(0, 2)), max_size=6
+        )
+    )
+    def start(self, rows: list[tuple[int, bool, float, int]]) -> None:
         self.now = 0.0
         self.clock, self.other_clock = Clock(), reference.Clock()
         self.clock.until = self.other_clock.until = 8.0
         slots = Slots(4)
         self.buckets = tuple(
-            Bucket(self.clock, slots, None, f"b{n}", *row[:2], 0, row[2]) for n, row in enumerate(rows)
+            Bucket(self.clock, slots, None, f"b{n}", *row[:2], row[3], row[2]) for n, row in enumerate(rows)
         )
         self.others = tuple(reference.Bucket(self.other_clock, *row) for row in rows)
         self.set = LimitSet(self.clock, self.buckets)
         self.pairs: list[tuple[Reservation, reference.Reservation]] = []
 
-    @rule(amounts=st.tuples(st.integers(0, 2), AMOUNTS, AMOUNTS, AMOUNTS))
-    def take(self, amounts: tuple[int, int, int, int]) -> None:
+    @rule(amounts=st.tuples(st.integers(0, 2), AMOUNTS, AMOUNTS, AMOUNTS, FIRM, FIRM))
+    def take(self, amounts: tuple[int, int, int, int, int, int]) -> None:
         short = self.set.short(self.now, *amounts)
         one, other = self.set.take(self.now, *amounts), reference.take(self.others, self.now, *amounts)
         assert (one is None) == (other is None) == bool(short)
@@ -51,11 +56,17 @@ class AgainstReference(RuleBasedStateMachine):
             assert (one.release() == other.release()) if releases else (one.settle(*used) == other.settle(*used))
             assert one.done
 
-    @rule(data=st.data(), output=ANY, cost=ANY)
-    def extend(self, data: st.DataObject, output: int, cost: int) -> None:
+    @rule(data=st.data(), more=st.tuples(ANY, ANY, FIRM, FIRM))
+    def extend(self, data: st.DataObject, more: tuple[int, int, int, int]) -> None:
         if self.pairs:
             one, other = data.draw(st.sampled_from(self.pairs))
-            assert one.extend(self.now, output, cost) == other.extend(self.now, output, cost)
+            assert one.extend(self.now, *more) == other.extend(self.now, *more)
+
+    @rule(amounts=st.tuples(AMOUNTS, AMOUNTS, AMOUNTS), free=st.integers(-50, 2000))
+    def far(self, amounts: tuple[int, int, int], free: int) -> None:
+        for one, other in zip(self.buckets, self.others, strict=True):
+            one.free = other.free = free
+        assert self.set.far(*amounts) == reference.far(self.others, *amounts)
 
     @rule(data=st.data(), amount=st.integers(0, 200), gives=st.booleans())
     def lease(self, data: st.DataObject, amount: int, gives: bool) -> None:

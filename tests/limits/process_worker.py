@@ -58,7 +58,7 @@ async def main(config: str, url: str, directory: str) -> None:
             slowest = 0.0
             cost = int(line[2]) if len(line) > 2 else 0
             done = Counter(await asyncio.gather(*(take(cost, word == "hold") for _ in range(int(line[1])))))
-            say({**done, "slowest_s": slowest, "exchanges": limits.leases.exchanges})
+            say({**done, "slowest_s": slowest, "exchanges": limits.leases.talk.exchanges})
         elif word == "settle":
             for held in kept:
                 held.settle(10, 10, 0)

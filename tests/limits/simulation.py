@@ -14,9 +14,9 @@ import msgspec
 
 from switchgear.errors import GatewayError
 from switchgear.hotpath._leases import Reservation
-from switchgear.limits.leases import TIMEOUT_S
 from switchgear.limits.limits import Limits
 from switchgear.limits.model import Limit
+from switchgear.limits.talk import TIMEOUT_S
 from switchgear.state.memory import MemoryStore
 from switchgear.state.store import Ask, Level, Reply, StoreAway
 from switchgear.types import Principal
@@ -163,7 +163,7 @@ class Worker:
         """SIGKILL: nothing is told any more, the kernel lets go of the lock. What was in flight was sent, and costs."""
         self.alive = False
         leases = self.limits.leases
-        leases._stopped = True
+        leases.talk.closed = True
         if leases._timer is not None:
             leases._timer.cancel()
         for task in list(leases._tasks):

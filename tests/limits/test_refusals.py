@@ -30,12 +30,18 @@ def config(own: str) -> Any:
     )
 
 
-async def refused(own: str, *amounts: int, after: int = 0) -> tuple[Limits, GatewayError]:
-    """The error of a request after so many others of the same kind."""
+async def refused(own: str, *amounts: int, after: int = 0, spent: int | None = None) -> tuple[Limits, GatewayError]:
+    """The error of a request after so many others of the same kind.
+
+    spent: what each of them cost, nano-dollars; None where they have not ended.
+    """
     limits = Limits(asyncio.get_running_loop(), config(own), MemoryStore(lambda: NOW_MS))
     await limits.start()
     plan = limits.plan(CI, "m")
     kept = [await limits.take_slowly(plan, *amounts) for _ in range(after)]
+    if spent is not None:
+        for held in kept:
+            held.settle(0, 0, spent)
     with pytest.raises(GatewayError) as caught:
         await limits.take_slowly(plan, *amounts)
     for held in kept:
@@ -80,7 +86,7 @@ async def test_a_rate_limit() -> None:
 
 
 async def test_a_budget() -> None:
-    _, error = await refused("budget: {usd: 1, window: day}", 1, 0, 0, 400_000_000, after=2)
+    _, error = await refused("budget: {usd: 1, window: day}", 1, 0, 0, 400_000_000, after=2, spent=400_000_000)
     assert isinstance(error, BudgetExhausted)
     assert error.message == (
         "The daily budget of key ci is used up: limit $1.00, used $0.80, this request may cost $0.40. "
@@ -92,6 +98,37 @@ async def test_a_budget() -> None:
     assert json.loads(body)["error"]["param"] is None
     assert headers_of(error)["x-should-retry"] == "false"
     assert headers_of(error)["retry-after"] == str(16 * 3600)
+
+
+@pytest.mark.parametrize("window", ["day", "total"])
+async def test_a_budget_that_is_only_reserved(window: str) -> None:
+    """What requests in flight do not use comes back: soon, and not when the window ends."""
+    _, error = await refused(f"budget: {{usd: 1, window: {window}}}", 1, 0, 0, 400_000_000, after=2)
+    assert isinstance(error, RateLimited)
+    period = {"day": "daily", "total": "total"}[window]
+    assert error.message == (
+        f"What is left of the {period} budget of key ci is reserved for requests that have not ended: limit $1.00, "
+        "used $0.00, reserved $0.80, requested $0.40. Please try again in 1s."
+    )
+    status, _, body = error_answer(error)
+    assert status == 429
+    assert json.loads(body)["error"]["code"] == "rate_limit_exceeded"
+    assert headers_of(error)["retry-after"] == "1"
+    assert "x-should-retry" not in headers_of(error)
+
+
+async def test_tokens_of_a_day_that_are_only_reserved() -> None:
+    own = "limits: [{resource: tokens, capacity: 100, window: day}]"
+    _, error = await refused(own, 1, 30, 30, 0, after=1)
+    assert (error.status, error.retry_after_s) == (429, 1.0)
+    assert "used 0, reserved 60, requested 60" in error.message
+
+
+async def test_what_one_more_would_overshoot_is_spent() -> None:
+    """Money is left, but not for this request, whatever those in flight give back."""
+    _, error = await refused("budget: {usd: 1, window: day}", 1, 0, 0, 400_000_000, after=2, spent=350_000_000)
+    assert isinstance(error, BudgetExhausted)
+    assert "used $0.70, this request may cost $0.40" in error.message
 
 
 async def test_a_request_larger_than_the_limit() -> None:

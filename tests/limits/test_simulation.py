@@ -11,7 +11,7 @@ import pytest
 
 from switchgear.config.load import loads
 from switchgear.config.schema import Config
-from switchgear.limits.leases import kind_of
+from switchgear.limits.buckets import kind_of
 from switchgear.limits.refusals import _parts
 from switchgear.state.store import Ask, Store
 from tests.limits.simulation import CI, Wire, Worker, World
@@ -136,7 +136,7 @@ def test_what_a_crashed_worker_had_not_spent_is_given_back_exactly(tmp_path: Pat
         await asyncio.sleep(1.5)
         _, levels = await world.store.levels(asks_of(second))
         assert [(level.spent, level.held) for level in levels] == [(800, 0), (20, 0)]
-        assert os.listdir(tmp_path) == [f"worker-{second.limits.leases.worker}.leases"]
+        assert os.listdir(tmp_path) == [f"worker-{second.limits.leases.talk.worker}.leases"]
         await stop([second])
         assert os.listdir(tmp_path) == []
 
@@ -167,24 +167,66 @@ def test_slots_of_a_crashed_worker_come_back_without_a_file() -> None:
     world.loop.close()
 
 
-def test_one_call_per_hundred_admissions_at_a_steady_thousand_a_second() -> None:
+SIX = config(
+    "{resource: requests, capacity: 1000000, window: hour}, {resource: requests, capacity: 120000, window: minute},"
+    "{resource: tokens, capacity: 1000000000, window: minute}, {resource: tokens, capacity: 1000000000, window: total},"
+    "{resource: input_tokens, capacity: 1000000000, window: hour}, {resource: concurrent, capacity: 1000}"
+)
+
+
+@pytest.mark.parametrize("lasts_s", [0.01, 0.1])
+def test_one_call_per_hundred_admissions_at_a_steady_thousand_a_second(lasts_s: float) -> None:
     world = World(3, delay_s=0.001)
-    many = config("{resource: requests, capacity: 1000000, window: minute}")
 
     async def run() -> None:
-        worker = Worker(world, many)
+        worker = Worker(world, SIX)
         await worker.limits.start()
+        requests: set[asyncio.Task[bool]] = set()
 
         async def steady(seconds: int) -> None:
             for _ in range(seconds * 1000):
-                assert await worker.request(0, 0, 0.0)
+                request = asyncio.ensure_future(worker.request(500, 200, world.random.uniform(0, 2 * lasts_s)))
+                requests.add(request)
+                request.add_done_callback(requests.discard)
                 await asyncio.sleep(0.001)
 
         await steady(2)
         before = world.exchanges
         await steady(10)
         assert world.exchanges - before <= 100
+        await asyncio.gather(*requests)
+        assert (worker.admitted, worker.refused) == (12_000, {})
         await stop([worker])
+
+    world.loop.run_until_complete(run())
+    world.loop.close()
+
+
+@pytest.mark.parametrize("per_second", [1000, 4000])
+def test_sixteen_workers_of_uneven_demand_use_all_of_it(per_second: int) -> None:
+    """Slices that were large far from the edge come back before anybody is refused."""
+    world = World(7, delay_s=0.004)
+    capacity = 5000
+
+    async def run() -> None:
+        workers = [
+            Worker(world, config(f"{{resource: requests, capacity: {capacity}, window: hour, fail: closed}}"))
+            for _ in range(16)
+        ]
+        await asyncio.gather(*(worker.limits.start() for worker in workers))
+        requests: set[asyncio.Task[bool]] = set()
+        admitted = 0
+        while not any(worker.refused for worker in workers) or requests:
+            if not any(worker.refused for worker in workers):
+                [worker] = world.random.choices(workers, range(1, 17))
+                request = asyncio.ensure_future(worker.request(0, 0, world.random.uniform(0, 0.02)))
+                requests.add(request)
+                request.add_done_callback(requests.discard)
+            await asyncio.sleep(1 / per_second)
+            admitted = sum(worker.admitted for worker in workers)
+            assert admitted <= capacity
+        assert admitted >= capacity * 99 // 100  # of what was asked for until the first refusal
+        await stop(workers)
 
     world.loop.run_until_complete(run())
     world.loop.close()

@@ -13,10 +13,17 @@ class Clock:
 
 
 class Bucket:
-    def __init__(self, clock: Clock, resource: int, hard: bool, ends_at: float):
+    def __init__(self, clock: Clock, resource: int, hard: bool, ends_at: float, kind: int = 0):
         self.clock, self.resource, self.hard, self.ends_at = clock, resource, hard, ends_at
         self.available = self.reserved = self.spent = self.taken = 0
         self.bypass = False
+        self.firm = hard and kind == 0
+        self.free = 0
+
+    def wanted(self, requests: int, given: int, made: int, cost: int, longest: int = -1, dearest: int = -1) -> int:
+        if self.firm:
+            made, cost = longest if longest >= 0 else made, dearest if dearest >= 0 else cost
+        return self.need(requests, given, made, cost)
 
     def need(self, requests: int, input_tokens: int, output_tokens: int, cost: int) -> int:
         return (requests, input_tokens, output_tokens, input_tokens + output_tokens, requests, cost)[self.resource]
@@ -69,8 +76,9 @@ class Reservation:
     def release(self) -> bool:
         return self.finish(0, [0, 0, 0])
 
-    def extend(self, now: float, output_tokens: int, cost: int) -> bool:
-        wanted = [bucket.need(0, 0, max(0, output_tokens), max(0, cost)) for bucket in self.buckets]
+    def extend(self, now: float, output_tokens: int, cost: int, longest: int = -1, dearest: int = -1) -> bool:
+        more = (max(0, output_tokens), max(0, cost), longest, dearest)
+        wanted = [bucket.wanted(0, 0, *more) for bucket in self.buckets]
         short = any(amount and bucket.lacks(now, amount) for bucket, amount in zip(self.buckets, wanted, strict=True))
         if self.done or short:
             return False
@@ -79,9 +87,17 @@ class Reservation:
 
 
 def take(buckets: tuple[Bucket, ...], now: float, *amounts: int) -> Reservation | None:
-    wanted = [bucket.need(*amounts) for bucket in buckets]
+    wanted = [bucket.wanted(*amounts) for bucket in buckets]
     if any(bucket.lacks(now, amount) for bucket, amount in zip(buckets, wanted, strict=True)):
         return None
     made = Reservation(buckets)
     made.book(wanted)
     return made
+
+
+def far(buckets: tuple[Bucket, ...], *amounts: int) -> bool:
+    firm = [bucket for bucket in buckets if bucket.firm]
+    given, longest, dearest = amounts
+    return all(
+        bucket.need(0, given, longest, dearest) <= (bucket.available + max(0, bucket.free)) // 16 for bucket in firm
+    )

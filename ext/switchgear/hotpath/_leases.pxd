@@ -29,8 +29,10 @@ cdef class Bucket:
     cdef Clock clock
     cdef readonly int resource
     cdef readonly bint hard
+    cdef readonly bint firm
     cdef bint touched
     cdef public bint bypass
+    cdef public int64_t free
     cdef public double ends_at
     cdef readonly int64_t taken
     cdef public object limit
@@ -46,13 +48,17 @@ cdef class Reservation:
     cdef readonly bint done
     cpdef bint settle(self, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd)
     cpdef bint release(self)
-    cpdef bint extend(self, double now, int64_t output_tokens, int64_t cost_nanousd)
+    cpdef bint extend(
+        self, double now, int64_t output_tokens, int64_t cost_nanousd, int64_t longest=*, int64_t dearest=*
+    )
     cdef bint finish(self, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost)
 
 cdef class LimitSet:
     cdef readonly tuple buckets
     cdef readonly Clock clock
     cdef public object plan
+    cpdef bint far(self, int64_t input_tokens, int64_t longest, int64_t dearest)
     cpdef Reservation take(
-        self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd
+        self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd,
+        int64_t longest=*, int64_t dearest=*
     )

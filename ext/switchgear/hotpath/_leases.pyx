@@ -31,7 +31,12 @@ cdef enum:
     CONCURRENT = 4
     COST = 5
 
+cdef enum:
+    FIXED = 0  # of `state.store.Kind`: a calendar window or a total
+    FAR = 16
+
 SLOT_BYTES = SLOT
+FAR_ANSWERS = FAR
 KEY_BYTES = SLOT - HEAD
 
 
@@ -115,6 +120,7 @@ cdef class Bucket:
         self.limit = limit
         self.resource = resource
         self.hard = hard
+        self.firm = hard and kind == FIXED
         self.ends_at = ends_at
 
     def __dealloc__(self):
@@ -251,31 +257,50 @@ cdef class Reservation:
             bucket.unbook(actual, self.cells[index], self.cells[count + index])
         return True
 
-    cpdef bint extend(self, double now, int64_t output_tokens, int64_t cost_nanousd):
+    cpdef bint extend(
+        self, double now, int64_t output_tokens, int64_t cost_nanousd, int64_t longest=-1, int64_t dearest=-1
+    ):
         cdef Py_ssize_t index, count = len(self.buckets)
         cdef int64_t amount
         cdef Bucket bucket
         if self.done:
             return False
         output_tokens, cost_nanousd = max(0, output_tokens), max(0, cost_nanousd)
+        longest, dearest = of_firm(output_tokens, longest), of_firm(cost_nanousd, dearest)
         for index in range(count):
             bucket = <Bucket>self.buckets[index]
-            amount = bucket.need(0, 0, output_tokens, cost_nanousd)
+            amount = wanted(bucket, 0, 0, output_tokens, cost_nanousd, longest, dearest)
             if amount > 0 and lacks(bucket, now, amount):
                 return False
         for index in range(count):
             bucket = <Bucket>self.buckets[index]
-            amount = bucket.need(0, 0, output_tokens, cost_nanousd)
+            amount = wanted(bucket, 0, 0, output_tokens, cost_nanousd, longest, dearest)
             if amount > 0:
                 bucket.book(amount, &self.cells[index], &self.cells[count + index])
         return True
 
-    def short(self, double now, int64_t output_tokens, int64_t cost_nanousd):
-        return shortage(self.buckets, now, 0, 0, output_tokens, cost_nanousd)
+    def short(
+        self, double now, int64_t output_tokens, int64_t cost_nanousd, int64_t longest=-1, int64_t dearest=-1
+    ):
+        longest, dearest = of_firm(output_tokens, longest), of_firm(cost_nanousd, dearest)
+        return shortage(self.buckets, now, 0, 0, output_tokens, cost_nanousd, longest, dearest)
 
     @property
     def sets(self):
         return self.buckets
+
+
+cdef inline int64_t of_firm(int64_t amount, int64_t firm) noexcept:
+    return firm if firm >= 0 else amount
+
+
+cdef inline int64_t wanted(
+    Bucket bucket, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost, int64_t longest,
+    int64_t dearest,
+) noexcept:
+    if bucket.firm:
+        return bucket.need(requests, input_tokens, longest, dearest)
+    return bucket.need(requests, input_tokens, output_tokens, cost)
 
 
 cdef inline bint lacks(Bucket bucket, double now, int64_t amount) noexcept:
@@ -287,14 +312,15 @@ cdef inline bint lacks(Bucket bucket, double now, int64_t amount) noexcept:
 
 
 cdef list shortage(
-    tuple buckets, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost
+    tuple buckets, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost,
+    int64_t longest, int64_t dearest,
 ):
     cdef list found = []
     cdef Bucket bucket
     cdef int64_t amount
     for item in buckets:
         bucket = <Bucket>item
-        amount = bucket.need(requests, input_tokens, output_tokens, cost)
+        amount = wanted(bucket, requests, input_tokens, output_tokens, cost, longest, dearest)
         if lacks(bucket, now, amount):
             found.append((bucket, amount))
     return found
@@ -312,6 +338,16 @@ cdef class LimitSet:
     def __len__(self):
         return len(self.buckets)
 
+    cpdef bint far(self, int64_t input_tokens, int64_t longest, int64_t dearest):
+        cdef Bucket bucket
+        for item in self.buckets:
+            bucket = <Bucket>item
+            if bucket.firm and bucket.need(0, input_tokens, longest, dearest) > (
+                bucket.slot[AVAILABLE] + max(0, bucket.free)
+            ) // FAR:
+                return False
+        return True
+
     def replace(self, tuple buckets not None):
         for bucket in buckets:
             if not isinstance(bucket, Bucket):
@@ -319,7 +355,8 @@ cdef class LimitSet:
         self.buckets = buckets
 
     cpdef Reservation take(
-        self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd
+        self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd,
+        int64_t longest=-1, int64_t dearest=-1,
     ):
         cdef tuple buckets = self.buckets
         cdef Py_ssize_t index, count = len(buckets)
@@ -327,9 +364,12 @@ cdef class LimitSet:
         cdef Reservation made
         if requests < 0 or input_tokens < 0 or output_tokens < 0 or cost_nanousd < 0:
             raise ValueError("amounts: expected >= 0")
+        longest, dearest = of_firm(output_tokens, longest), of_firm(cost_nanousd, dearest)
         for index in range(count):
             bucket = <Bucket>buckets[index]
-            if lacks(bucket, now, bucket.need(requests, input_tokens, output_tokens, cost_nanousd)):
+            if lacks(
+                bucket, now, wanted(bucket, requests, input_tokens, output_tokens, cost_nanousd, longest, dearest)
+            ):
                 return None
         made = Reservation.__new__(Reservation)
         made.cells = <int64_t *>calloc(2 * count + 1, sizeof(int64_t))
@@ -340,10 +380,14 @@ cdef class LimitSet:
         for index in range(count):
             bucket = <Bucket>buckets[index]
             bucket.book(
-                bucket.need(requests, input_tokens, output_tokens, cost_nanousd),
+                wanted(bucket, requests, input_tokens, output_tokens, cost_nanousd, longest, dearest),
                 &made.cells[index], &made.cells[count + index],
             )
         return made
 
-    def short(self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd):
-        return shortage(self.buckets, now, requests, input_tokens, output_tokens, cost_nanousd)
+    def short(
+        self, double now, int64_t requests, int64_t input_tokens, int64_t output_tokens, int64_t cost_nanousd,
+        int64_t longest=-1, int64_t dearest=-1,
+    ):
+        longest, dearest = of_firm(output_tokens, longest), of_firm(cost_nanousd, dearest)
+        return shortage(self.buckets, now, requests, input_tokens, output_tokens, cost_nanousd, longest, dearest)

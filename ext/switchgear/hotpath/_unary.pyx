@@ -30,26 +30,33 @@ cdef object same_digest = hmac.compare_digest
 cdef enum:
     MAX_LANES = 20000
     MAX_ACCOUNTS = 1024
+    MAX_CHOICES = 128        # what is beyond is refused by upstreams; sums of it need not fit into 64 bits
+    MAX_TOKENS = 1 << 24
     ARRAY = 91  # ord("[")
 
 
 cdef class Account:
-    """What the requests of one key to one target are counted by. limits: None where there are none."""
+    """What the requests of one key to one target are counted by. limits: None where there are none.
+
+    firm: whether a limit is among them of which the longest answer has to be reserved.
+    """
 
     cdef readonly LimitSet limits
     cdef readonly object price
     cdef PriceTable table
     cdef bytes label
     cdef bint flagged
+    cdef bint firm
     cdef double until
 
-    def __init__(self, LimitSet limits, price, bytes label not None, double until):
+    def __init__(self, LimitSet limits, price, bytes label not None, double until, bint firm):
         self.limits = limits
         self.price = price
         self.table = price.table
         self.flagged = price.flagged
         self.label = label
         self.until = until
+        self.firm = firm
 
 
 cdef class Hop:
@@ -108,6 +115,7 @@ cdef class Lane:
     cdef str model
     cdef bint needs_messages
     cdef bint generates
+    cdef long long max_output_tokens
 
     def __init__(self, route, list hops not None, bytes name not None, str model not None, bint needs_messages,
                  bint generates):
@@ -121,6 +129,7 @@ cdef class Lane:
         self.model = model
         self.needs_messages = needs_messages
         self.generates = generates
+        self.max_output_tokens = route.max_output_tokens
 
 
 cdef class FastPath:
@@ -183,7 +192,7 @@ cdef class FastPath:
         cdef Account account
         cdef Reservation held = None
         cdef Py_ssize_t slot = -1
-        cdef long long raw = 0, input_tokens = 0, output_tokens = 0, cost = 0
+        cdef long long raw = 0, input_tokens = 0, output_tokens = 0, longest = 0, cost = 0, dearest = 0
         cdef double now
         cdef Py_ssize_t index
         cdef bytes start
@@ -200,7 +209,7 @@ cdef class FastPath:
             return None
         model = peeked.model
         lane = models.get(model) if model is not None else None
-        if lane is None or peeked.stream or peeked.signed:
+        if lane is None or peeked.stream or peeked.signed or peeked.n > MAX_CHOICES or peeked.max_tokens > MAX_TOKENS:
             return None
         if lane.needs_messages and (peeked.messages_kind != ARRAY or peeked.messages_empty):
             return None
@@ -231,18 +240,24 @@ cdef class FastPath:
                 output_tokens = self.estimates.output(model, peeked.max_tokens, peeked.n)
         else:  # only for the row of a request that is killed
             input_tokens = PyBytes_GET_SIZE(body) // 4
-            output_tokens = peeked.max_tokens if peeked.max_tokens > 0 else 0
-        cost = account.table.upper(input_tokens, output_tokens)
+            output_tokens = peeked.max_tokens * peeked.n if peeked.max_tokens > 0 else 0
+        cost = dearest = account.table.upper(input_tokens, output_tokens)
+        longest = output_tokens
+        if account.firm and lane.generates and peeked.max_tokens < 0:
+            longest = max(output_tokens, lane.max_output_tokens * peeked.n)
+            dearest = account.table.upper(input_tokens, longest)
+            if not account.limits.far(input_tokens, longest, dearest):  # to bound the answer is the gateway's affair
+                return None
         if account.limits is not None:
-            held = account.limits.take(now, 1, input_tokens, output_tokens, cost)
+            held = account.limits.take(now, 1, input_tokens, output_tokens, cost, longest, dearest)
             if held is None:  # to wait for the shared state, or to refuse, is the gateway's affair
                 return None
         if self.journal is not None:
             tags = self.tags_of(head.tags, body) if head.tags or b'"metadata"' in body else b""
             try:
                 slot = self.journal.open(
-                    account.label, request_id, 1, tags=tags, input_tokens=input_tokens, output_tokens=output_tokens,
-                    cost_nanousd=cost, unknown_price=account.flagged,
+                    account.label, request_id, 1, tags=tags, input_tokens=input_tokens, output_tokens=longest,
+                    cost_nanousd=dearest, unknown_price=account.flagged,
                 )
             except JournalFull:
                 if held is not None:
@@ -296,6 +311,7 @@ cdef class FastPath:
         call.raw = raw
         call.input_tokens = input_tokens
         call.output_tokens = output_tokens
+        call.longest = longest
         call.waiter = self.create_future() if response.error is None else None
         response.waiter = call.waiter
         return call
@@ -312,6 +328,7 @@ cdef class Unary:
     cdef readonly long long raw    # input tokens as estimated before calibration
     cdef readonly long long input_tokens
     cdef readonly long long output_tokens
+    cdef readonly long long longest
     cdef readonly bint settled
     cdef Py_ssize_t length    # of the client's body
     cdef readonly Py_ssize_t index
@@ -428,11 +445,16 @@ cdef class Unary:
         """The row, before the client can have its answer, and what was reserved. Returns the cost in nano-dollars."""
         cdef Account account = self.account
         cdef double total_ms = (now - self.started) * 1000.0
-        cdef long long cost
+        cdef long long cost, given, made
         self.settled = True
         usage = self.usage
         if usage is None:
-            usage = self.usage = Usage(self.length // 4, size // 4 if self.lane.generates else 0, estimated=True)
+            given, made = self.length // 4, size // 4 if self.lane.generates else 0
+            if account.limits is not None:
+                given = min(given, self.input_tokens)
+            if account.firm or self.peeked.max_tokens >= 0:  # it cannot have been longer
+                made = min(made, self.longest)
+            usage = self.usage = Usage(given, made, estimated=True)
         cost = account.table.cost(usage)
         if self.held is not None:
             self.held.settle(usage.input_tokens, usage.output_tokens, cost)

@@ -1,4 +1,4 @@
-"""Virtual keys. Only their SHA-256 digests are kept: the keys are random and long, so a fast hash is enough.
+"""Virtual keys. Only their SHA-256 digests are kept (`config.key_hash`).
 
 A lookup hashes the token and asks a dictionary, whose timing tells about the digest and not about the key; the digest
 found is compared in constant time all the same. A token nobody has costs one hash and leaves nothing behind.
@@ -12,12 +12,10 @@ from hashlib import sha256
 
 from switchgear.auth.ownership import of_key
 from switchgear.auth.refusals import incorrect_key
+from switchgear.config.key_hash import MAX_KEY_LENGTH
 from switchgear.config.owners import Owners
 from switchgear.config.schema import Key
-from switchgear.config.validate_auth import MAX_KEY_LENGTH
 from switchgear.types import Principal
-
-PREFIX_LENGTH = 8
 
 
 class KeyStore:
@@ -31,9 +29,8 @@ class KeyStore:
     def __init__(self, keys: Iterable[Key], owners: Owners | None = None):
         self._by_digest: dict[bytes, tuple[bytes, Principal]] = {}
         for key in keys:
-            value = key.value.reveal()
-            digest = sha256(value.encode()).digest()
-            self._by_digest[digest] = (digest, _principal(key, value, owners))
+            digest = key.value.digest
+            self._by_digest[digest] = (digest, _principal(key, owners))
 
     def __len__(self) -> int:
         return len(self._by_digest)
@@ -68,7 +65,7 @@ def allowed_models(models: Iterable[str]) -> tuple[frozenset[str] | None, tuple[
     return frozenset(name for name in names if not name.endswith("*")), patterns
 
 
-def _principal(key: Key, value: str, owners: Owners | None) -> Principal:
+def _principal(key: Key, owners: Owners | None) -> Principal:
     models, patterns = allowed_models(key.models)
     member = of_key(key, owners)
     return Principal(
@@ -76,7 +73,7 @@ def _principal(key: Key, value: str, owners: Owners | None) -> Principal:
         kind="key",
         models=models,
         patterns=patterns,
-        prefix=value[:PREFIX_LENGTH],
+        prefix=key.value.prefix,
         organization=member.organization,
         project=member.project,
         user=member.user,

@@ -14,9 +14,9 @@ from switchgear.config.load import load
 from switchgear.config.schema import Config
 from switchgear.errors import ConfigError
 from switchgear.limits.declared import Declared
-from switchgear.limits.leases import Seed
 from switchgear.limits.model import NANO
 from switchgear.limits.snapshot import FIELDS, rows
+from switchgear.limits.talk import Seed
 from switchgear.metering.build import seed_of
 from switchgear.providers.registry import provider_types
 from switchgear.state import open_store

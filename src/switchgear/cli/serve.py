@@ -96,10 +96,10 @@ def banner(config: Config, simulated: bool) -> None:
     server = config.server
     host = "127.0.0.1" if server.host in ("0.0.0.0", "::", "") else server.host  # noqa: S104 - compared, not bound
     url = f"{'https' if server.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{server.port}"
-    key = config.keys[0].value.reveal() if config.keys else ""
+    key = config.embedded_key.reveal() if config.embedded_key is not None else ""
     model = _example_model(config)
     click.echo(f"\n  Switchgear is listening on {url}\n")
-    if key and config.embedded:
+    if key:
         click.echo(f"  key        {key}")
     elif config.keys:
         click.echo(f"  keys       {', '.join(entry.name for entry in config.keys)} (from the configuration)")

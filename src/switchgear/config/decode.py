@@ -20,6 +20,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta
 
 from switchgear.config.document import Node, Path
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.section import Section
 from switchgear.config.suggest import closest, did_you_mean
 from switchgear.config.values import Duration, Secret, Size
@@ -33,10 +34,14 @@ _NUMBER = re.compile(r"[-+]?[0-9]{1,40}")
 
 
 class Decoder:
-    """problem: called with a path and what is wrong there."""
+    """problem: called with a path and what is wrong there.
+
+    Strings, tuples and sections marked `shared` that are equal are one object: of many keys most are limited alike.
+    """
 
     def __init__(self, problem: Problem):
         self.problem = problem
+        self._shared: dict[Any, Any] = {}
 
     def decode(self, node: Node, kind: Any, path: Path) -> Any:
         """The value of type `kind`, or `BROKEN` after reporting why not."""
@@ -51,12 +56,19 @@ class Decoder:
         if origin is Literal:
             return self._literal(node, get_args(kind), path)
         if origin is list:
-            return self._list(node, kind, constraint, path)
+            return self._list(node, get_args(kind)[0], constraint, path)
+        if origin is tuple:  # of any length
+            values = self._list(node, get_args(kind)[0], constraint, path)
+            return BROKEN if values is BROKEN else self._share(tuple(values))
         if origin is dict:
             return self._dict(node, get_args(kind)[1], path)
         if isinstance(kind, type) and issubclass(kind, Section):
             return self._section(node, kind, path)
         return self._scalar(node, kind, constraint, path)
+
+    def _share(self, value: Any) -> Any:
+        """The first that was equal to `value`."""
+        return self._shared.setdefault((type(value), value), value)
 
     def _any(self, node: Node) -> Any:
         return BROKEN if any(scalar.broken for _, scalar in node.scalars()) else node.plain()
@@ -77,19 +89,18 @@ class Decoder:
 
     def _literal(self, node: Node, allowed: tuple[Any, ...], path: Path) -> Any:
         if isinstance(node.value, str) and node.value in allowed:
-            return node.value
+            return allowed[allowed.index(node.value)]  # one object for all
         hint = did_you_mean(node.value, allowed) if isinstance(node.value, str) else ""
         shown = repr(node.value) if isinstance(node.value, str) and _may_show(node) else _got(node)
         self.problem(path, f"expected one of {', '.join(allowed)}, got {shown}{hint}")
         return BROKEN
 
-    def _list(self, node: Node, kind: Any, constraint: Meta | None, path: Path) -> Any:
+    def _list(self, node: Node, item: Any, constraint: Meta | None, path: Path) -> Any:
         if not isinstance(node.value, list):
             return self._expected(path, "a list", node)
         if constraint and constraint.min_length and len(node.value) < constraint.min_length:
             self.problem(path, "expected at least one entry")
             return BROKEN
-        (item,) = get_args(kind)
         return _whole([self.decode(child, item, (*path, n)) for n, child in enumerate(node.value)])
 
     def _dict(self, node: Node, kind: Any, path: Path) -> Any:
@@ -116,7 +127,9 @@ class Decoder:
             if field.required and field.name not in values:
                 self.problem(path, f"expected the key '{name}': {describe(field.type)}")
                 values[name] = BROKEN
-        return BROKEN if BROKEN in values.values() else kind(**values)
+        if BROKEN in values.values():
+            return BROKEN
+        return self._share(kind(**values)) if kind.shared else kind(**values)
 
     def _unknown(self, key: str, kind: type[Section], path: Path) -> None:
         fields = fields_of(kind)
@@ -132,9 +145,9 @@ class Decoder:
         if kind is Duration or kind is Size:
             return self._measure(node, kind, path)
         what = describe(kind, constraint)
-        if kind is Secret:
+        if kind is Secret or kind is KeyHash:
             if isinstance(node.value, str):
-                return Secret(node.value)
+                return KeyHash.of(node.value) if kind is KeyHash else Secret(node.value)
             hint = ": put it in quotes" if isinstance(node.value, int | float) else ""
             self.problem(path, f"expected {what}, got {_kind_of(node)}{hint}")
             return BROKEN
@@ -144,7 +157,7 @@ class Decoder:
             return self._expected(path, what, node, ": put it in quotes" if quote else "")
         if constraint and not _within(value, constraint):
             return self._expected(path, what, node)
-        return value
+        return self._share(value) if kind is str else value
 
     def _measure(self, node: Node, kind: type[Duration] | type[Size], path: Path) -> Any:
         value = node.value
@@ -179,7 +192,7 @@ def fields_of(kind: type[Section]) -> dict[str, _Field]:
             hints[field.name],
             required=field.default is NODEFAULT and field.default_factory is NODEFAULT,
             empty_is_absent=_is_container(hints[field.name]),
-            secret=Secret in (hints[field.name], *get_args(hints[field.name])),
+            secret=not {Secret, KeyHash}.isdisjoint((hints[field.name], *get_args(hints[field.name]))),
         )
         for field in msgspec.structs.fields(kind)
         if field.name not in hidden
@@ -194,7 +207,7 @@ def describe(kind: Any, constraint: Meta | None = None) -> str:
         return " or ".join(describe(option) for option in get_args(kind) if option is not types.NoneType)
     if get_origin(kind) is Literal:
         return f"one of {', '.join(get_args(kind))}"
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, tuple):
         return "a list"
     names: dict[Any, str] = {
         str: "a string",
@@ -204,6 +217,7 @@ def describe(kind: Any, constraint: Meta | None = None) -> str:
         Duration: "a duration such as 250ms, 2s or 5m",
         Size: "a size such as 64KiB or 16MiB",
         Secret: "a string",
+        KeyHash: "a string",
     }
     return names.get(kind, "a mapping") + (_range(constraint) if constraint else "")
 
@@ -225,14 +239,14 @@ def _unwrap(kind: Any) -> tuple[Meta | None, Any]:
 
 def _is_container(kind: Any) -> bool:
     _, kind = _unwrap(kind)
-    return get_origin(kind) in (list, dict) or (isinstance(kind, type) and issubclass(kind, Section))
+    return get_origin(kind) in (list, tuple, dict) or (isinstance(kind, type) and issubclass(kind, Section))
 
 
 def _fits(kind: Any, node: Node) -> bool:
     """Whether a node has the shape of a type: list, mapping or plain value."""
     origin = get_origin(kind)
-    if origin in (list, dict):
-        return isinstance(node.value, origin)
+    if origin in (list, tuple, dict):
+        return isinstance(node.value, dict if origin is dict else list)
     if isinstance(kind, type) and issubclass(kind, Section):
         return isinstance(node.value, dict)
     return not isinstance(node.value, list | dict)

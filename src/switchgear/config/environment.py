@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.report import Report
 from switchgear.config.schema import Config, Credential, Key, Provider
 from switchgear.config.schema_prices import Price
@@ -88,8 +89,9 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Config:
         providers = {"simulator": Provider(type="openai", base_url=SIMULATOR_URL)}
         prices = {"simulator/*": Price(input=0.0, output=0.0)}  # declared, so that nobody is billed for its models
     value = environment.get(KEY_VARIABLE) or f"sk-sg-{secrets.token_urlsafe(32)}"
-    config = Config(providers=providers, keys=[Key(name="default", value=Secret(value))], prices=prices, embedded=True)
     report = Report(None, "environment")
+    key = Key(name="default", value=KeyHash.of(value))
+    config = Config(providers=providers, keys=[key], prices=prices, embedded_key=Secret(value))
     validate(config, report)
     report.raise_errors()
     return config

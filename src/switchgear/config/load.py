@@ -24,6 +24,7 @@ from switchgear.config.environment import from_environment
 from switchgear.config.interpolate import interpolate
 from switchgear.config.report import ConfigWarning, Report
 from switchgear.config.schema import Config, Defaults
+from switchgear.config.section import Section
 from switchgear.config.validate import SIMULATOR_URL, ProviderRow, validate
 from switchgear.errors import ConfigError
 
@@ -163,6 +164,10 @@ def _with_defaults(config: Config, root: Node) -> Config:
         for section in Defaults.__struct_fields__:
             inherited = getattr(config.defaults, section)
             own = getattr(model, section)
+            if not isinstance(own, Section):
+                written_here = root.find(("models", name, section)) is not None
+                filled[section] = own if written_here else inherited
+                continue
             written = {
                 field: getattr(own, field)
                 for field in own.__struct_fields__

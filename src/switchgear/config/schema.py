@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
+from switchgear.config.key_hash import KeyHash
 from switchgear.config.schema_limits import Budget, Estimates, Limit, Organization, Project, ScopedLimit, User
 from switchgear.config.schema_prices import Ledger, Price, UnknownPrice
 from switchgear.config.section import Section
@@ -18,6 +19,8 @@ from switchgear.config.values import Duration, Secret, Size
 
 Positive = Annotated[int, Meta(ge=1)]
 Weight = Annotated[float, Meta(ge=0)]
+OutputTokens = Annotated[int, Meta(ge=16, le=10_000_000)]
+MAX_OUTPUT_TOKENS = 16_384
 Name = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
@@ -78,7 +81,7 @@ class Credential(Section, frozen=True):
 
     value: Secret
     name: str = ""
-    limits: list[Limit] = []
+    limits: tuple[Limit, ...] = ()
 
 
 class PoolSettings(Section, frozen=True):
@@ -177,6 +180,8 @@ class Model(Section, frozen=True):
     """A name clients use and the targets that serve it.
 
     strict: a request of which a translation would drop a field is refused with that field's name.
+    max_output_tokens: the longest answer that the model gives. So much is reserved of budgets for a request that
+    names no maximum itself (docs/limits.md).
     """
 
     targets: Annotated[list[TargetEntry], Meta(min_length=1)]
@@ -185,6 +190,7 @@ class Model(Section, frozen=True):
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
     strict: bool = False
+    max_output_tokens: OutputTokens = MAX_OUTPUT_TOKENS
 
 
 class Defaults(Section, frozen=True):
@@ -194,17 +200,22 @@ class Defaults(Section, frozen=True):
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     breaker: Breaker = Breaker()
+    max_output_tokens: OutputTokens = MAX_OUTPUT_TOKENS
 
 
-class Key(Section, frozen=True):
-    """A virtual key. models: names or prefixes ending in `*`. project, user: ids of entries in those sections."""
+class Key(Section, frozen=True, gc=False):
+    """A virtual key. models: names or prefixes ending in `*`. project, user: ids of entries in those sections.
+
+    There may be many: what equal ones have in common is one object (`Section.shared`), and none is looked at by the
+    garbage collector, as nothing in it can refer back to it.
+    """
 
     name: Name
-    value: Secret
+    value: KeyHash
     project: str | None = None
     user: str | None = None
-    models: list[str] = field(default_factory=lambda: ["*"])
-    limits: list[Limit] = []
+    models: tuple[str, ...] = ("*",)
+    limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
 
 
@@ -258,10 +269,11 @@ class Config(Section, frozen=True):
     prices: by `provider/model`, in place of the catalogue's (docs/prices.md). price_catalogue: a file that `switchgear
     prices update` writes, in place of the catalogue that is built in. unknown_price: what is done with a model
     whose price is not known; None: refused where money is limited, else served and flagged.
-    embedded: built from the environment, there is no file; not written in one.
+    embedded_key: of a configuration built from the environment, without a file: its one key, to be shown to its owner.
+    Not written in a file.
     """
 
-    not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded"})
+    not_in_file: ClassVar[frozenset[str]] = frozenset({"embedded_key"})
 
     server: Server = Server()
     state: State = State()
@@ -282,4 +294,4 @@ class Config(Section, frozen=True):
     price_catalogue: str | None = None
     unknown_price: Literal["refuse"] | UnknownPrice | None = None
     ledger: Ledger = Ledger()
-    embedded: bool = False
+    embedded_key: Secret | None = None

@@ -20,6 +20,8 @@ Period = Literal["hour", "day", "week", "month"]
 class Calendar(Section, frozen=True):
     """A window that begins and ends by the calendar of `timezone` (an IANA name); weeks begin on Monday."""
 
+    shared = True
+
     calendar: Period
     timezone: str = "UTC"
 
@@ -37,6 +39,8 @@ class Limit(Section, frozen=True):
     capacity: whole for everything but cost. hard: refuse what goes over; else let it pass and raise an event.
     fail: what happens to a request when the shared state is away.
     """
+
+    shared = True
 
     resource: Resource
     capacity: Annotated[float, Meta(ge=0)]
@@ -71,17 +75,19 @@ class ScopedLimit(Section, frozen=True):
 class Budget(Section, frozen=True):
     """What may be spent in a window, by the calendar. thresholds: shares of it at which an event is raised."""
 
+    shared = True
+
     usd: Annotated[float, Meta(ge=0)]
     window: BudgetWindow = "month"
     timezone: str = "UTC"
-    thresholds: list[float] = field(default_factory=lambda: [0.5, 0.8, 1.0])
+    thresholds: tuple[float, ...] = (0.5, 0.8, 1.0)
     hard: bool = True
     fail: Literal["open", "closed"] = "open"
 
 
 class Organization(Section, frozen=True):
     id: Id
-    limits: list[Limit] = []
+    limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
 
 
@@ -90,14 +96,14 @@ class Project(Section, frozen=True):
 
     id: Id
     organization: Id | None = None
-    limits: list[Limit] = []
+    limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
 
 
 class User(Section, frozen=True):
     id: Id
     organization: Id | None = None
-    limits: list[Limit] = []
+    limits: tuple[Limit, ...] = ()
     budget: Budget | None = None
 
 

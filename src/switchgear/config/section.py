@@ -10,9 +10,13 @@ from switchgear.config.urls import without_userinfo
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A mapping in the file. `shorthand` names the field that a plain value in the mapping's place sets."""
+    """A mapping in the file. `shorthand` names the field that a plain value in the mapping's place sets.
+
+    shared: equal ones of a file become one object; all that such a section holds must be hashable.
+    """
 
     shorthand: ClassVar[str | None] = None
+    shared: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={_shown(name, getattr(self, name))}" for name in self.__struct_fields__)

@@ -115,8 +115,11 @@ class ConfigWatcher:
         """The state of the file to compare with; what differs from `current` already is taken up."""
         self._seen = await self._settled()
         config = await self._load()
-        if self._current is None or config is None or config == structs.replace(self._current, server=config.server):
+        current, self._current = self._current, None
+        if current is None or config is None:
             self._loaded = config
+        elif config == (same := structs.replace(current, server=config.server)):
+            self._loaded = same  # not what was just read: the keys of two configurations are twice as many objects
         else:
             await self._take(config, asked=False)
 

@@ -7,11 +7,17 @@ nano-dollars, times are `loop.time()` seconds. Resources are codes: 0 requests, 
 
 Of a hard bucket only what is available can be taken, before `ends_at` and before `Clock.until`. A soft one gives
 everything (until `ends_at`) and only counts.
+
+A *firm* bucket is a hard one of a calendar window or a total: what was used of it beyond does not come back by waiting.
+Where an answer has no known end, more is reserved of these than of the others: `longest` in place of `output_tokens`
+and `dearest` in place of `cost_nanousd`, -1 for the same.
 """
 
 SLOT_BYTES: int
 KEY_BYTES: int
 """How long a key may be to have a slot."""
+FAR_ANSWERS: int
+"""Of how many answers of the longest kind there has to be enough, for `LimitSet.far`."""
 
 class Slots:
     """Room for the balances of `count` buckets: in memory, or in the file `fd` from `offset` on (a multiple of the page
@@ -39,9 +45,9 @@ class Clock:
     def __init__(self) -> None: ...
 
 class Bucket:
-    """limit, state: whatever the owner keeps there. key: what the store calls it. kind: kept in the slot for whoever
-    adopts it. bypass: nothing is refused here for now. taken: sum of all amounts ever taken: the demand.
-    base: where `spent` begins.
+    """limit, state: whatever the owner keeps there. key: what the store calls it. kind: of `state.store.Kind`, kept in
+    the slot for whoever adopts it. bypass: nothing is refused here for now. free: what nobody holds, as the owner last
+    heard. taken: sum of all amounts ever taken: the demand. base: where `spent` begins.
 
     Without a free slot, or with a key longer than `KEY_BYTES`, it counts in memory of its own (`adoptable` is False).
     Raises `ValueError` for an unknown resource.
@@ -51,10 +57,13 @@ class Bucket:
     state: object
     bypass: bool
     ends_at: float
+    free: int
     @property
     def resource(self) -> int: ...
     @property
     def hard(self) -> bool: ...
+    @property
+    def firm(self) -> bool: ...
     @property
     def taken(self) -> int: ...
     def __init__(
@@ -106,10 +115,12 @@ class Reservation:
         what is available, and is a debt where there is not enough. Negative counts as 0. False when it had ended."""
     def release(self) -> bool:
         """It never reached an upstream: everything goes back. False when it had ended."""
-    def extend(self, now: float, output_tokens: int, cost_nanousd: int) -> bool:
+    def extend(self, now: float, output_tokens: int, cost_nanousd: int, longest: int = -1, dearest: int = -1) -> bool:
         """Reserve more, all or nothing, for an answer that outgrows what was reserved. False when it cannot be, or has
         ended."""
-    def short(self, now: float, output_tokens: int, cost_nanousd: int) -> list[tuple[Bucket, int]]:
+    def short(
+        self, now: float, output_tokens: int, cost_nanousd: int, longest: int = -1, dearest: int = -1
+    ) -> list[tuple[Bucket, int]]:
         """The buckets that make `extend` fail, and how much of each it asks for."""
 
 class LimitSet:
@@ -125,13 +136,30 @@ class LimitSet:
     def clock(self) -> Clock: ...
     def __init__(self, clock: Clock, buckets: tuple[Bucket, ...], plan: object = None) -> None: ...
     def __len__(self) -> int: ...
+    def far(self, input_tokens: int, longest: int, dearest: int) -> bool:
+        """Whether it is far to the edge of every firm bucket: `FAR_ANSWERS` of this kind would still fit. Else not so
+        much should be reserved for one of them."""
     def replace(self, buckets: tuple[Bucket, ...]) -> None:
         """Other buckets from now on, of the next window; a reservation keeps those it was taken from."""
     def take(
-        self, now: float, requests: int, input_tokens: int, output_tokens: int, cost_nanousd: int
+        self,
+        now: float,
+        requests: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_nanousd: int,
+        longest: int = -1,
+        dearest: int = -1,
     ) -> Reservation | None:
         """Reserve in all of them or in none (None). Raises `ValueError` for a negative amount."""
     def short(
-        self, now: float, requests: int, input_tokens: int, output_tokens: int, cost_nanousd: int
+        self,
+        now: float,
+        requests: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_nanousd: int,
+        longest: int = -1,
+        dearest: int = -1,
     ) -> list[tuple[Bucket, int]]:
         """The buckets that make `take` give None, and how much of each it asks for."""

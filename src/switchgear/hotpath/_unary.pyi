@@ -52,11 +52,14 @@ class Codec(Protocol):
 
 class Account:
     """What the requests of one key to one target are counted by. limits: None where there are none. label: of
-    `hotpath._journal`. until: `loop.time()` from which it is asked for again."""
+    `hotpath._journal`. until: `loop.time()` from which it is asked for again. firm: whether a firm limit
+    (`hotpath._leases`) on tokens or cost is among them: where a request says nothing of its answer's length, the
+    longest answer of its model is reserved there.
+    """
 
     limits: LimitSet | None
     price: Price
-    def __init__(self, limits: LimitSet | None, price: Price, label: bytes, until: float) -> None: ...
+    def __init__(self, limits: LimitSet | None, price: Price, label: bytes, until: float, firm: bool) -> None: ...
 
 class Hop:
     """One target of a lane.
@@ -123,8 +126,8 @@ class Unary:
     headers, body and usage of the answer.
 
     account, held, slot: what it is counted by, what is reserved, the ledger's slot (-1: none); input_tokens and
-    output_tokens are those reserved. settled: all of that is over. asked: what the target's codec made of the request,
-    None where its bytes passed as they are.
+    output_tokens are those reserved, longest the output tokens reserved of firm limits. settled: all of that is over.
+    asked: what the target's codec made of the request, None where its bytes passed as they are.
     """
 
     account: Account
@@ -133,6 +136,7 @@ class Unary:
     raw: int
     input_tokens: int
     output_tokens: int
+    longest: int
     settled: bool
 
     waiter: Awaitable[None] | None

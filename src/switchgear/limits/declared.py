@@ -8,7 +8,7 @@ concerns its provider and credential. What keys declare is built when it is firs
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from switchgear.config import schema_limits as schema
@@ -26,15 +26,15 @@ class Declared:
     """The limits of one configuration."""
 
     def __init__(self, config: Config):
-        self._owners: dict[str, dict[str, _Owner]] = {
+        self._keys = {entry.name: entry for entry in config.keys}  # with 100,000 of them the largest table here
+        self._owners: dict[str, Mapping[str, _Owner]] = {
             "organization": {entry.id: entry for entry in config.organizations},
             "project": {entry.id: entry for entry in config.projects},
             "user": {entry.id: entry for entry in config.users},
-            "key": {entry.name: entry for entry in config.keys},
+            "key": self._keys,
         }
         self._projects = {entry.id: entry for entry in config.projects}
         self._users = {entry.id: entry for entry in config.users}
-        self._keys = {entry.name: entry for entry in config.keys}
         self._credentials = {
             (provider, credential.name or f"credential-{number}"): credential.limits  # named as `upstream` does
             for provider, entry in config.providers.items()

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from switchgear.state.store import Ask, Told
 
 SLICE_S = 0.25
-"""How much demand a slice is for."""
+"""How much demand a slice is for at least, where there is enough."""
+AHEAD_S = 1.0
+"""And at most: where what is free is plenty."""
+PLENTY = 64
+"""No slice beyond `SLICE_S` is more than 1/64 of what is free: so many workers could all have one."""
+REPORT_S = 0.25
+"""How long the store is left without news."""
+CALM_REPORT_S = 0.5
+"""And where nobody needs them soon: what is free is plenty."""
 LOW_S = 0.08
 """With less than this in hand more is asked for ahead."""
 KEEP_S = 1.0
@@ -50,6 +58,8 @@ class Held:
         "reserved",
         "seed",
         "seeding",
+        "slack",
+        "slack_since",
         "slice",
         "spent",
         "start_s",
@@ -77,6 +87,8 @@ class Held:
         self.seed = -1
         self.seeding = False
         self.slice = 0
+        self.slack = 0  # the fewest slots that were available since `slack_since`
+        self.slack_since = now
         self.rate = 0.0  # units a second
         self.taken = 0
         self.dry_until = 0.0
@@ -97,13 +109,15 @@ class Held:
         if self.tight(capacity):
             return self.need
         if bucket.resource == _CONCURRENT:
+            if self.need:
+                self.slack, self.slack_since = 0, now
             return self.need + max(0, self._spare(bucket) - bucket.available) if self._goes(now) else self.need
         if not self.need and not self._goes(now):
             return 0
         if self.need and now - self.granted_at < SLICE_S / 2:
             self.slice = min(max(self.slice, self.need) * 2, capacity // 4)
         else:
-            self.slice = max(int(self.rate * SLICE_S), self.need * _FIRST if not self.rate else 0)
+            self.slice = max(self._ahead(), self.need * _FIRST if not self.rate else 0)
         return self.need + max(0, self.slice - bucket.available)
 
     def hear(self, ask: Ask, told: Told, capacity: int, now: float) -> None:
@@ -149,9 +163,18 @@ class Held:
         if self.tight(capacity):
             return max(0, available - taken), False
         if bucket.resource == _CONCURRENT:
-            spare = self._spare(bucket)
-            return max(0, available - 2 * spare), available * 2 < spare
-        return max(0, available - 4 * int(self.rate * SLICE_S + taken)), available < self.rate * LOW_S
+            return self._look_at_slots(bucket, available, now)
+        kept = max(2 * self._ahead(), int(4 * self.rate * SLICE_S)) + 4 * taken
+        return max(0, available - kept), available < self.rate * LOW_S
+
+    def has_news(self, bucket: Bucket) -> bool:
+        """Whether the store knows less of it than it could."""
+        return bool(bucket.spent != self.acked or bucket.reserved != self.reserved)
+
+    def report_due(self, now: float, capacity: int) -> bool:
+        """Whether the store is to be told what is new here."""
+        calm = self.status is Status.OK and not self.tight(capacity) and self._is_plenty()
+        return now - self.told_at >= (CALM_REPORT_S if calm else REPORT_S)
 
     def idle(self, now: float) -> bool:
         """Whether nobody has used it for a while."""
@@ -163,6 +186,22 @@ class Held:
 
     def _goes(self, now: float) -> bool:
         return now - self.used_at < KEEP_S
+
+    def _is_plenty(self) -> bool:
+        return self.rate * AHEAD_S * PLENTY <= self.free
+
+    def _ahead(self) -> int:
+        """How much of the demand to come is held: the further from the edge, the fewer questions."""
+        return int(max(self.rate * SLICE_S, min(self.rate * AHEAD_S, self.free / PLENTY)))
+
+    def _look_at_slots(self, bucket: Bucket, available: int, now: float) -> tuple[int, bool]:
+        """How many are in flight goes up and down with every request: what goes back was free for `KEEP_S`."""
+        spare, giving = self._spare(bucket), 0
+        self.slack = min(self.slack, available)
+        if now - self.slack_since >= KEEP_S:
+            giving = max(0, self.slack - 2 * spare)
+            self.slack, self.slack_since = available - giving, now
+        return giving, available * 2 < spare
 
     def _spare(self, bucket: Bucket) -> int:
         return max(2, bucket.reserved // 4)

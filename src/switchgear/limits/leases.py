@@ -24,26 +24,29 @@ Why it holds
 What it does not bound: what was settled above its reservation is a debt, carried into the window; and a limit that
 fails open admits without the store while it is away.
 
-Slices aim at `SLICE_S` of a bucket's demand and double while they turn out too small; the store cuts them to a share of
-what is free, down to what one request needs. Far from the edge a worker keeps what it does not use for `KEEP_S`; close
-to it, or when another worker found the bucket empty, it gives back at the next tick what it does not use.
+Slices aim at `held.AHEAD_S` of a bucket's demand where that is a small part of what is free, else at `held.SLICE_S` of
+it, and double while they turn out too small; the store cuts them to a share of what is free, down to what one request
+needs. Reports carry along what there is to be asked for, and every question the reports that are due soon. Far from the
+edge a worker keeps what it does not use for `held.KEEP_S`; close to it, or when another worker found the bucket empty,
+it gives back at the next tick what it does not use.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from switchgear.hotpath._leases import Bucket, Clock, LimitSet, Slots
-from switchgear.limits.held import Held
+from switchgear.hotpath._leases import Bucket, Slots
+from switchgear.limits.buckets import MAX_BUCKETS, Buckets, held_of, limit_of
 from switchgear.limits.orphans import LeaseFile, orphans
+from switchgear.limits.talk import BEAT_S, TTL_S, Seed, Talk
 from switchgear.observability import logs
-from switchgear.state.store import Ask, Kind, Reply, Status, Store, StoreAway, Told
+from switchgear.state.store import Status, Store, Told
 
 if TYPE_CHECKING:
     from switchgear.limits.model import Limit
@@ -51,32 +54,17 @@ if TYPE_CHECKING:
 log = logs.get(__name__)
 T = TypeVar("T")
 
-Seed = Callable[["Limit", int], Awaitable[int]]
-"""What was spent of a limit since that Unix time (seconds; 0: ever), as the ledger knows it."""
-
 TICK_S = 0.05
-BEAT_S = 0.5
-TTL_S = 2.0
-TIMEOUT_S = 0.25
-"""Of a store's answer; what `Store.exchange` keeps to."""
-REPORT_S = 0.25
 PIGGYBACK_S = 0.1
-IDLE_S = 60.0
 ADOPT_S = 1.0
-SEED_S = 5.0
-BACKOFF_S = (0.1, 2.0)
-"""After a failure the store is left alone for the first, doubled with each further one up to the second."""
-MAX_BUCKETS = 16_384
-"""About a kilobyte each: of 100,000 keys those in use are in memory, the others only declared."""
 MAX_UNDER_WAY = 4
 LOOKED_AT = 64
 AT_ONCE = 1000
 """Buckets in one exchange, unless requests wait for more."""
-_SECOND_MS = 1000
 
 
 class Leases:
-    """This worker's buckets, and the talk with the store about them.
+    """This worker's buckets, and when the store is talked to about them.
 
     directory: where the file lies that lets another worker adopt what this one held; None keeps it in memory.
     seed: None when nobody knows what was spent before. on_told: called with (limit, answer) of each answer.
@@ -99,43 +87,23 @@ class Leases:
         self.loop = loop
         self.store = store
         self.seed = seed
-        self.on_told = on_told
-        self.on_exchange = on_exchange
-        self.worker = worker or f"{os.getpid()}-{os.urandom(6).hex()}"
-        self.clock = Clock()
-        self.exchanges = 0  # how many calls there were
-        self.failures = 0
+        worker = worker or f"{os.getpid()}-{os.urandom(6).hex()}"
         self._directory = directory
-        self._file = LeaseFile(directory, self.worker, max_buckets) if directory is not None else None
-        self._slots = self._file.slots if self._file is not None else Slots(0)
-        self._max_buckets = self._room = max_buckets
-        self._ttl_ms = int(ttl_s * 1000)
-        self._settle_ms = 0 if store.alone else self._ttl_ms + 100
-        self._buckets: dict[str, Bucket] = {}  # by limit id, the least recently opened first
-        self._ended: dict[Bucket, None] = {}  # of windows that are over, until everything is told
-        self._watched: dict[Bucket, None] = {}
-        self._due: dict[Bucket, None] = {}  # to be told
+        self._file = LeaseFile(directory, worker, max_buckets) if directory is not None else None
+        self.buckets = Buckets(loop, self._file.slots if self._file is not None else Slots(0), max_buckets)
+        self.clock = self.buckets.clock
+        self.talk = Talk(
+            loop, store, self.buckets, worker, ttl_s=ttl_s, seed=seed, on_told=on_told, on_exchange=on_exchange,
+            spawn=self._spawn, soon=self._next_round,
+        )  # fmt: skip  # what it talks about, then whom it calls
         self._urgent: dict[Bucket, None] = {}  # to be asked for
         self._tasks: set[asyncio.Task[Any]] = set()
         self._under_way = 0
         self._round: asyncio.Future[None] | None = None
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._stopped = False
-        self._epoch = ""
-        self._calls = 0
-        self._seq = 0
-        self._base = 0  # at least what any bucket that was put away had spent
-        self._offset_s = 0.0  # the store's Unix time minus loop time: never less than it is
-        self._heard = False
-        self._beat_at = 0.0
         self._swept_at = 0.0
         self._adopt_at = 0.0
-        self._put_away_at = 0.0
-        self._away_until = 0.0
-        self._backoff_s = BACKOFF_S[0]
-        self._settling_s = 0.0
-        self._floor_s = 0  # the latest end of a window that was seen
         self._adopting = False
 
     # Life
@@ -143,96 +111,35 @@ class Leases:
     async def start(self) -> None:
         """Make the store's acquaintance, wait until a new one grants, adopt what the dead left. A store that is away is
         no reason to fail: limits then do as they declare."""
-        await self._exchange([])
-        if self._heard and self._settling_s > 0:
-            await asyncio.sleep(self._settling_s)
+        await self.talk.exchange([])
+        if self.talk.heard and self.talk.settling_s > 0:
+            await asyncio.sleep(self.talk.settling_s)
         await self._adopt()
         self._tick()
 
     async def stop(self) -> None:
         """Give everything back and tell what was spent. Reservations that end later are not told any more."""
-        self._stopped = True
+        self.talk.closed = True
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for bucket in [*self._buckets.values(), *self._ended]:
+        every = self.buckets.every()
+        for bucket in every:
             bucket.withdraw(bucket.available)
             bucket.ends_at = -inf
-        owing = [bucket for bucket in [*self._buckets.values(), *self._ended] if _held(bucket).heard or bucket.spent]
-        told = await self._exchange(owing, last=True)
+        owing = [bucket for bucket in every if held_of(bucket).heard or bucket.spent]
+        told = await self.talk.exchange(owing, last=True)
         self._wake()
         if self._file is not None:
             self._file.close(told=told)
         await self.store.close()
 
-    # Buckets
-
-    def bucket(self, limit: Limit) -> Bucket:
-        """The bucket of a limit in the present window, a new one when there is none."""
-        found = self._buckets.get(limit.id)
-        if found is not None:
-            if self.loop.time() < found.ends_at:
-                return found
-            self._end(limit.id, found)
-        return self._open(limit)
-
-    def redeclare(self, limit: Limit) -> None:
-        """A reload declared the limit again, perhaps with another capacity: what was counted stays."""
-        found = self._buckets.get(limit.id)
-        if found is not None:
-            found.limit = limit
-
-    def now_s(self) -> float:
-        """The store's Unix time, never late: an upper estimate."""
-        return self.loop.time() + self._offset_s
-
     @property
     def away(self) -> bool:
         """Whether the store cannot be asked: it failed lately and is left alone, or this has stopped."""
-        return self._stopped or self.loop.time() < self._away_until
-
-    def _open(self, limit: Limit) -> Bucket:
-        # A window that was seen to end does not come back, however the estimate of the store's time moves.
-        start_s, end_s = limit.window.bounds(max(self.now_s(), self._floor_s))
-        ends_at = end_s - self._offset_s if end_s else inf
-        key = limit.key(start_s)
-        bucket = Bucket(
-            self.clock, self._slots, limit, key, limit.code, limit.hard, int(kind_of(limit)), ends_at, self._base
-        )
-        bucket.state = Held(key, start_s, end_s, self._base, self.loop.time())
-        self._buckets[limit.id] = bucket
-        if len(self._buckets) > self._room:
-            self._put_away(self.loop.time(), force=True)
-            # Where little can be put away, it is not tried again for each that is opened.
-            self._room = max(self._max_buckets, len(self._buckets) + self._max_buckets // 16)
-        return bucket
-
-    def _end(self, name: str, bucket: Bucket) -> None:
-        """Its window is over, or seems to be: what is available is void, what was spent there is told there."""
-        del self._buckets[name]
-        self._watched.pop(bucket, None)
-        self._floor_s = max(self._floor_s, _held(bucket).end_s)
-        bucket.withdraw(bucket.available)
-        if bucket.reserved or bucket.spent != _held(bucket).acked or _held(bucket).heard:
-            self._ended[bucket] = None
-
-    def _put_away(self, now: float, *, force: bool = False) -> None:
-        """Forget buckets that hold nothing and have nothing to tell. force: also those used a moment ago, some."""
-        few = self._max_buckets * 7 // 8
-        for name, bucket in list(islice(self._buckets.items(), self._max_buckets // 2 if force else None)):
-            held = _held(bucket)
-            if force and len(self._buckets) <= few:
-                break
-            if not force and now - held.used_at < IDLE_S:
-                continue
-            if bucket.available or bucket.reserved or held.asking or held.need or bucket.spent != held.acked:
-                continue
-            bucket.ends_at = -inf  # sets that still name it ask for another one
-            self._base = max(self._base, bucket.spent)
-            del self._buckets[name]
-            self._watched.pop(bucket, None)
+        return self.talk.away
 
     # Asking for more
 
@@ -245,7 +152,7 @@ class Leases:
             return
         asked = []
         for bucket, amount in short:
-            held = _held(bucket)
+            held = held_of(bucket)
             missing = max(1, amount - bucket.available)
             held.least = min(held.least or missing, missing)
             held.need += missing
@@ -267,7 +174,7 @@ class Leases:
         return self._round
 
     def _schedule(self) -> None:
-        if not self._scheduled and not self._stopped:
+        if not self._scheduled and not self.talk.closed:
             self._scheduled = True
             self.loop.call_soon(self._flush)
 
@@ -275,29 +182,27 @@ class Leases:
         """Send what is due. What is under way already waits for its answer."""
         self._scheduled = False
         if self.away:
-            self._due.clear()
+            self.buckets.due.clear()
             self._urgent.clear()
             self._wake()
             return
         if self._under_way >= MAX_UNDER_WAY:
             return  # `finished` comes back here
         # Those that requests wait for, then what is only to be told.
-        ready = [bucket for bucket in self._urgent if not _held(bucket).asking]
+        due, urgent = self.buckets.due, self._urgent
+        ready = [bucket for bucket in urgent if not held_of(bucket).asking]
         room = max(0, AT_ONCE - len(ready))
-        ready += [
-            bucket for bucket in islice(self._due, room) if bucket not in self._urgent and not _held(bucket).asking
-        ]
+        ready += [bucket for bucket in islice(due, room) if bucket not in urgent and not held_of(bucket).asking]
         if not ready:
             return
         for bucket in ready:
-            self._urgent.pop(bucket, None)
-            self._due.pop(bucket, None)
+            urgent.pop(bucket, None)
+            due.pop(bucket, None)
         asked = set(ready)
         now = self.loop.time()
-        for bucket in islice(reversed(self._watched), LOOKED_AT if room else 0):  # the newest changes go along
-            held = _held(bucket)
-            fresh = now - held.told_at < PIGGYBACK_S
-            if bucket not in asked and bucket.spent != held.acked and not fresh and not held.asking:
+        for bucket in islice(reversed(self.buckets.watched), LOOKED_AT if room else 0):  # the newest changes go along
+            held = held_of(bucket)
+            if bucket not in asked and not held.asking and held.has_news(bucket) and now - held.told_at >= PIGGYBACK_S:
                 ready.append(bucket)
         round_, self._round = self._round, None
         self._send(ready, round_)
@@ -309,11 +214,11 @@ class Leases:
             self._under_way -= 1
             if round_ is not None and not round_.done():
                 round_.set_result(None)
-            if self._due or self._urgent:
+            if self.buckets.due or self._urgent:
                 self._schedule()
 
         self._under_way += 1
-        self._spawn(self._exchange(buckets)).add_done_callback(finished)
+        self._spawn(self.talk.exchange(buckets)).add_done_callback(finished)
 
     def _wake(self) -> None:
         if self._round is not None and not self._round.done():
@@ -326,211 +231,63 @@ class Leases:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    # Talking
-
-    async def _exchange(self, buckets: list[Bucket], *, last: bool = False) -> bool:
-        """One exchange about buckets that no other is about. Whether the store heard it."""
-        sent_at = self.loop.time()
-        if sent_at >= self.clock.until and not self.store.alone:
-            self._void()
-        asks = [self._ask(bucket, sent_at) for bucket in buckets]
-        self._beat_at = sent_at + BEAT_S
-        self.exchanges += 1
-        try:
-            ttl_ms = 0 if last else self._ttl_ms
-            reply = await self.store.exchange(self.worker, ttl_ms, self._settle_ms, self._calls, asks)
-        except StoreAway as error:
-            self._failed(error)
-            return False
-        finally:
-            for bucket in buckets:
-                _held(bucket).asking = False
-        self._hear(reply, sent_at)
-        for bucket, ask, told in zip(buckets, asks, reply.told, strict=True):
-            self._apply(bucket, ask, told, reply)
-        return True
-
-    def _ask(self, bucket: Bucket, now: float) -> Ask:
-        held, limit = _held(bucket), _limit(bucket)
-        self._seq += 1
-        bucket.number(self._seq)
-        held.asking = True
-        want = held.want(bucket, now) if bucket.hard and now < bucket.ends_at else 0
-        least, held.least, held.need = min(held.least or 1, want), 0, 0
-        return Ask(
-            held.key,
-            kind_of(limit),
-            limit.capacity,
-            limit.window.length_ms,
-            held.start_s * _SECOND_MS,
-            held.end_s * _SECOND_MS,
-            self._seq,
-            held.base,
-            held.acked,
-            bucket.spent,
-            bucket.available + bucket.reserved,
-            bucket.reserved,
-            least,
-            want,
-            held.seed if self.seed is not None else 0,
-            limit.thresholds,
-        )
-
-    def _failed(self, error: StoreAway) -> None:
-        self.failures += 1
-        if self.on_exchange is not None:
-            self.on_exchange(False)
-        if not self.away:
-            log.warning("the shared state is away: limits do as `fail` says", error=str(error))
-        self._away_until = self.loop.time() + self._backoff_s
-        self._backoff_s = min(self._backoff_s * 2, BACKOFF_S[1])
-
-    def _hear(self, reply: Reply, sent_at: float) -> None:
-        """What every answer says: the time, that the leases go on, whether the store is still the one of before."""
-        if self._away_until:
-            self._away_until, self._backoff_s = 0.0, BACKOFF_S[0]
-            log.info("the shared state is back")
-        self._calls = max(self._calls, reply.calls)
-        if self.on_exchange is not None:
-            self.on_exchange(True)
-        # The store looked at its clock after the question was sent: its time is at most this much ahead.
-        self._offset_s = reply.now_ms / _SECOND_MS - sent_at
-        self.clock.until = max(self.clock.until, sent_at + self._ttl_ms / 1000 - TIMEOUT_S)
-        if self.store.alone:
-            self.clock.until = inf
-        self._heard = True
-        self._settling_s = max(0.0, (reply.epoch_ms + self._settle_ms - reply.now_ms) / _SECOND_MS)
-        if reply.epoch != self._epoch:
-            if self._epoch:
-                log.warning("the shared state lost what it knew: counters are rebuilt")
-                self._tell_everything()
-            self._epoch = reply.epoch
-
-    def _apply(self, bucket: Bucket, ask: Ask, told: Told, reply: Reply) -> None:
-        held, limit = _held(bucket), _limit(bucket)
-        now = self.loop.time()
-        held.hear(ask, told, limit.capacity, now)
-        if told.status is Status.STALE:
-            return
-        if told.status is Status.EARLY:
-            held.dry_until = 0.0
-            return
-        if told.granted:
-            bucket.grant(told.granted)
-            if now >= bucket.ends_at:
-                bucket.withdraw(told.granted)
-        if told.status is Status.OVER:
-            bucket.withdraw(bucket.available)
-            bucket.ends_at = -inf
-            if self._buckets.get(limit.id) is bucket:
-                self._end(limit.id, bucket)
-        if bucket in self._ended and not bucket.reserved and bucket.spent == held.acked:
-            del self._ended[bucket]
-        elif bucket not in self._ended and bucket.ends_at > now:
-            self._watched[bucket] = None
-        if told.status is Status.UNSEEDED and self.seed is not None and not held.seeding:
-            held.seeding = True
-            self._spawn(self._seed(bucket))
-        if self.on_told is not None:
-            self.on_told(limit, told)
-
-    async def _seed(self, bucket: Bucket) -> None:
-        """Ask the caller what was spent before the store was new."""
-        held, limit = _held(bucket), _limit(bucket)
-        length_s = limit.window.length_ms // _SECOND_MS
-        since_s = int(self.now_s()) - length_s if length_s else held.start_s
-        try:
-            async with asyncio.timeout(SEED_S):
-                assert self.seed is not None  # noqa: S101 - asked by the only caller
-                held.seed = max(0, await self.seed(limit, since_s))
-            self._due[bucket] = None
-            self._next_round()
-        except Exception as error:  # whatever the ledger is made of: the limit does as `fail` says until it answers
-            log.warning("what was spent before is not known", limit=limit.id, error=type(error).__name__)
-            await asyncio.sleep(1.0)
-        finally:
-            held.seeding = False
-
-    def _tell_everything(self) -> None:
-        for bucket in [*self._buckets.values(), *self._ended]:
-            if bucket.available or bucket.reserved or bucket.spent > _held(bucket).base:
-                self._due[bucket] = None
-        self._next_round()
-
-    def _void(self) -> None:
-        """The leases have ended: the store may have called them off."""
-        for bucket in self._buckets.values():
-            bucket.withdraw(bucket.available)
-
     # Ticking
 
     def _tick(self) -> None:
         """Every `TICK_S`: what was touched is looked at, what is idle goes back, what is due is told."""
-        if self._stopped:
+        if self.talk.closed:
             return
-        now = self.loop.time()
+        now, buckets = self.loop.time(), self.buckets
         self._timer = self.loop.call_later(TICK_S, self._tick)
         touched, self.clock.touched = self.clock.touched, []
         for bucket in touched:
             bucket.untouch()
-            if bucket in self._ended:
-                self._due[bucket] = None
+            if bucket in buckets.ended:
+                buckets.due[bucket] = None
             else:
-                self._watched.pop(bucket, None)
-                self._watched[bucket] = None
+                buckets.watch(bucket)
                 self._look_at(bucket, now)
         # The others in turn, the longest unseen first: all of a few at each tick, of many a tenth.
-        for bucket in list(islice(self._watched, max(LOOKED_AT, len(self._watched) // 10))):
-            if bucket in self._watched and _held(bucket).looked_at < now:
-                del self._watched[bucket]
-                self._watched[bucket] = None
+        for bucket in list(islice(buckets.watched, max(LOOKED_AT, len(buckets.watched) // 10))):
+            if bucket in buckets.watched and held_of(bucket).looked_at < now:
+                buckets.watch(bucket)
                 self._look_at(bucket, now)
         if now >= self._swept_at:
             self._sweep(now)
-        if self._due:
+        if buckets.due:
             self._next_round()
         elif self._must_beat(now):
             self._send([], None)
 
     def _look_at(self, bucket: Bucket, now: float) -> None:
-        held = _held(bucket)
+        held, buckets = held_of(bucket), self.buckets
         if now >= bucket.ends_at:
-            limit = _limit(bucket)
-            if self._buckets.get(limit.id) is bucket:
-                self._end(limit.id, bucket)
-            self._watched.pop(bucket, None)
-            if bucket in self._ended:
-                self._due[bucket] = None
+            buckets.end(bucket)
+            buckets.watched.pop(bucket, None)
+            if bucket in buckets.ended:
+                buckets.due[bucket] = None
             return
         giving, asking = held.look(bucket, now)
         if giving:
             bucket.withdraw(giving)
         unsure = held.status in (Status.SETTLING, Status.UNSEEDED)  # until the store has counted what was before
-        differs = bucket.spent != held.acked or bucket.reserved != held.reserved
-        owes = (unsure or differs) and now - held.told_at >= REPORT_S
+        differs = held.has_news(bucket)
+        owes = (unsure or differs) and held.report_due(now, limit_of(bucket).capacity)
         if (giving or asking or owes) and not held.asking:
-            self._due[bucket] = None
-        quiet = not (unsure or differs or bucket.available or bucket in self._due)
+            buckets.due[bucket] = None
+        quiet = not (unsure or differs or bucket.available or bucket in buckets.due)
         if quiet and held.idle(now):
-            self._watched.pop(bucket, None)
+            buckets.watched.pop(bucket, None)
 
     def _sweep(self, now: float) -> None:
         self._swept_at = now + BEAT_S
-        for bucket in list(self._ended):
-            held = _held(bucket)
-            if not bucket.reserved and bucket.spent == held.acked and held.told_at > held.ended_at(self._offset_s):
-                del self._ended[bucket]
-            elif not held.asking:
-                self._due[bucket] = None
-        if now - self._put_away_at >= IDLE_S / (16 if len(self._buckets) > self._max_buckets // 2 else 4):
-            self._put_away_at = now
-            self._put_away(now)
+        self.buckets.sweep(now)
         if self._directory is not None and now >= self._adopt_at:
             self._adopt_at = now + ADOPT_S
             self._spawn(self._adopt())
 
     def _must_beat(self, now: float) -> bool:
-        return not self.store.alone and now >= self._beat_at and not self._under_way and not self.away
+        return not self.store.alone and now >= self.talk.beat_at and not self._under_way and not self.away
 
     # The dead
 
@@ -544,33 +301,11 @@ class Leases:
             for orphan in orphans(self._directory, own):
                 told = False
                 try:
-                    await self.store.exchange(orphan.worker, 0, self._settle_ms, self._calls, orphan.asks)
-                    told = True
-                    log.info("adopted the leases of a dead worker", worker=orphan.worker, buckets=len(orphan.asks))
-                except StoreAway as error:
-                    self._failed(error)
-                    break
+                    told = await self.talk.tell_of_dead(orphan.worker, orphan.asks)
                 finally:
                     orphan.close(told=told)
+                if not told:
+                    break
+                log.info("adopted the leases of a dead worker", worker=orphan.worker, buckets=len(orphan.asks))
         finally:
             self._adopting = False
-
-
-def kind_of(limit: Limit) -> Kind:
-    """How the store counts a limit."""
-    if limit.resource == "concurrent":
-        return Kind.SLOTS
-    return Kind.SLIDING if limit.window.kind == "sliding" else Kind.FIXED
-
-
-def _held(bucket: Bucket) -> Held:
-    held: Held = bucket.state  # type: ignore[assignment]  # what `_open` put there
-    return held
-
-
-def _limit(bucket: Bucket) -> Limit:
-    limit: Limit = bucket.limit  # type: ignore[assignment]  # what `_open` put there
-    return limit
-
-
-__all__ = ["Leases", "LimitSet", "Seed", "kind_of"]

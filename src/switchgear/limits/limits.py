@@ -25,17 +25,19 @@ from switchgear.errors import StateUnavailable
 from switchgear.hotpath._leases import Bucket, LimitSet, Reservation
 from switchgear.limits import headers as told
 from switchgear.limits import refusals
+from switchgear.limits.buckets import held_of, limit_of
 from switchgear.limits.declared import Declared
 from switchgear.limits.events import Counters, Events, OnPassed
-from switchgear.limits.leases import TTL_S, Leases, Seed
+from switchgear.limits.leases import Leases
 from switchgear.limits.snapshot import rows
+from switchgear.limits.talk import TTL_S, Seed
 from switchgear.state.store import Status, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from switchgear.config.schema import Config
-    from switchgear.limits.held import Held
+    from switchgear.limits.fitting import Amounts, Fitting
     from switchgear.limits.model import Limit
     from switchgear.types import Dialect, Headers, Principal
 
@@ -80,7 +82,7 @@ class Limits:
         if previous is not None:
             self.leases, self.events = previous.leases, previous.events
             for limit in self.declared.all():
-                self.leases.redeclare(limit)
+                self.leases.buckets.redeclare(limit)
         else:
             if store is None:
                 raise ValueError("limits need a store, or those of before")
@@ -121,17 +123,32 @@ class Limits:
         return found
 
     async def take_slowly(
-        self, limits: LimitSet, requests: int, input_tokens: int, output_tokens: int, cost_nanousd: int
+        self,
+        limits: LimitSet,
+        requests: int,
+        input_tokens: int,
+        output_tokens: int,
+        cost_nanousd: int,
+        longest: int = -1,
+        dearest: int = -1,
     ) -> Reservation:
         """What `limits.take` could not: with new leases, or by what `fail` says.
 
         Raises RateLimited, BudgetExhausted, RequestTooLarge or StateUnavailable.
         """
-        amounts = (requests, input_tokens, output_tokens, cost_nanousd)
+        amounts = (requests, input_tokens, output_tokens, cost_nanousd, longest, dearest)
+        return await self._take(limits, lambda _: amounts)
+
+    async def take_fitting(self, limits: LimitSet, fitting: Fitting) -> Reservation:
+        """Reserve for an answer of unknown length; `fitting` then tells how much. Raises as `take_slowly`."""
+        return await self._take(limits, lambda now: fitting.amounts(limits, now))
+
+    async def _take(self, limits: LimitSet, amounts_at: Callable[[float], Amounts]) -> Reservation:
         began, rounds = self._loop.time(), 0
         while True:
             now = self._loop.time()
             self._renew(limits, now)
+            amounts = amounts_at(now)
             taken = limits.take(now, *amounts)
             if taken is not None:
                 return taken
@@ -140,15 +157,18 @@ class Limits:
             if not await self._get(short, limits.buckets, began, now, rounds):
                 return self._without_store(limits, short, amounts)
 
-    async def extend_slowly(self, held: Reservation, output_tokens: int, cost_nanousd: int) -> None:
+    async def extend_slowly(
+        self, held: Reservation, output_tokens: int, cost_nanousd: int, longest: int = -1, dearest: int = -1
+    ) -> None:
         """What `held.extend` could not. Raises as `take_slowly`; nothing is added then."""
+        amounts = (output_tokens, cost_nanousd, longest, dearest)
         began, rounds = self._loop.time(), 0
         while not held.done:
             now = self._loop.time()
-            if held.extend(now, output_tokens, cost_nanousd):
+            if held.extend(now, *amounts):
                 return
             # What it reserved in a window that is over is charged there: more of it is not to be had, nor needed.
-            short = [item for item in held.short(now, output_tokens, cost_nanousd) if item[0].ends_at > now]
+            short = [item for item in held.short(now, *amounts) if item[0].ends_at > now]
             if not short:
                 return
             rounds += 1
@@ -158,7 +178,7 @@ class Limits:
 
     def headers(self, limits: LimitSet, dialect: Dialect) -> Headers:
         """What a successful answer tells of its tightest limits."""
-        return told.headers(limits, dialect, self.leases.now_s())
+        return told.headers(limits, dialect, self.leases.buckets.now_s())
 
     def snapshot(self) -> AsyncIterator[dict[str, Any]]:
         """Every declared limit as the store has it, as `switchgear limits state` prints it. Raises `StoreAway`."""
@@ -169,37 +189,35 @@ class Limits:
     ) -> bool:
         """Ask the store for what is short. Whether to try again; False when the store cannot be asked."""
         for bucket, amount in short:
-            if amount > _limit(bucket).capacity:
-                self.events.refused(_limit(bucket))
+            if amount > limit_of(bucket).capacity:
+                self.events.refused(limit_of(bucket))
                 raise refusals.too_large(bucket, amount)
         if self.leases.away:
-            if now - began >= WAIT_S or all(_limit(bucket).fail_open for bucket, _ in short):
+            if now - began >= WAIT_S or all(limit_of(bucket).fail_open for bucket, _ in short):
                 return False
             await asyncio.sleep(RETRY_S)  # it may be back before this request has to be refused
             return True
-        empty = [(bucket, amount) for bucket, amount in short if _held(bucket).dry(now, amount - bucket.available)]
+        empty = [(bucket, amount) for bucket, amount in short if held_of(bucket).dry(now, amount - bucket.available)]
         if empty:
-            hopeless = any(not _held(bucket).idle_elsewhere for bucket, _ in empty)
+            hopeless = any(not held_of(bucket).idle_elsewhere for bucket, _ in empty)
             if hopeless or (rounds >= PATIENT_ROUNDS and now - began >= PATIENCE_S):
-                error = refusals.refusal(empty, around, self.leases.now_s())
-                self.events.refused(_limit(empty[0][0]))
+                error = refusals.refusal(empty, around, self.leases.buckets.now_s())
+                self.events.refused(limit_of(empty[0][0]))
                 raise error
             await asyncio.sleep(RETRY_S)
             for bucket, _ in empty:
-                _held(bucket).dry_until = 0.0
-        elif any(_held(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
+                held_of(bucket).dry_until = 0.0
+        elif any(held_of(bucket).status not in (Status.OK, Status.STALE) for bucket, _ in short):
             # The store is there, and its counters are being rebuilt: whoever could not be let in waits for that.
-            if now - began >= (WAIT_S if all(_limit(bucket).fail_open for bucket, _ in short) else LONGEST_S):
+            if now - began >= (WAIT_S if all(limit_of(bucket).fail_open for bucket, _ in short) else LONGEST_S):
                 return False
             await asyncio.sleep(RETRY_S)
         elif now - began >= LONGEST_S:
-            raise refusals.refusal(short, around, self.leases.now_s())
+            raise refusals.refusal(short, around, self.leases.buckets.now_s())
         await self.leases.refill(short)
         return True
 
-    def _without_store(
-        self, limits: LimitSet, short: list[tuple[Bucket, int]], amounts: tuple[int, int, int, int]
-    ) -> Reservation:
+    def _without_store(self, limits: LimitSet, short: list[tuple[Bucket, int]], amounts: Amounts) -> Reservation:
         self._must_be_open(short)
         for bucket, _ in short:
             bucket.bypass = True
@@ -214,33 +232,23 @@ class Limits:
 
     def _must_be_open(self, short: list[tuple[Bucket, int]]) -> None:
         for bucket, _ in short:
-            if not _limit(bucket).fail_open:
+            if not limit_of(bucket).fail_open:
                 raise StateUnavailable(_AWAY, retry_after_s=STATE_RETRY_AFTER_S)
         for bucket, _ in short:
-            self.events.unaccounted(_limit(bucket))
+            self.events.unaccounted(limit_of(bucket))
 
     def _renew(self, limits: LimitSet, now: float) -> None:
         """Buckets of windows that are over, or that were put away, are replaced by those of now."""
         if any(now >= bucket.ends_at for bucket in limits.buckets):
-            limits.replace(tuple(self.leases.bucket(_limit(bucket)) for bucket in limits.buckets))
+            limits.replace(tuple(self.leases.buckets.of(limit_of(bucket)) for bucket in limits.buckets))
 
     def _new_set(self, key: tuple[str, ...], limits: list[Limit]) -> LimitSet:
         if len(self._sets) >= MAX_SETS:
             for old in list(self._sets)[: MAX_SETS // 8]:
                 del self._sets[old]
-        made = LimitSet(self.leases.clock, tuple(self.leases.bucket(limit) for limit in limits))
+        made = LimitSet(self.leases.clock, tuple(self.leases.buckets.of(limit) for limit in limits))
         self._sets[key] = made
         return made
 
 
 _AWAY = "The limits of this request cannot be checked at the moment. Please try again."
-
-
-def _held(bucket: Bucket) -> Held:
-    held: Held = bucket.state  # type: ignore[assignment]  # what `leases` put there
-    return held
-
-
-def _limit(bucket: Bucket) -> Limit:
-    limit: Limit = bucket.limit  # type: ignore[assignment]  # what `leases` put there
-    return limit

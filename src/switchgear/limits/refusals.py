@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 CONCURRENT_RETRY_S = 1.0
 """Nobody knows when a request in flight ends."""
+RESERVED_RETRY_S = 1.0
+"""Nor when what a request in flight reserved in vain comes back."""
 _NEVER_RETRY = (b"x-should-retry", b"false")
 _WORDS = {
     "requests": "requests",
@@ -37,6 +39,8 @@ def retry_after_s(bucket: Bucket, amount: int, now_s: float) -> float | None:
     limit, held = _parts(bucket)
     if limit.window.kind == "none":
         return CONCURRENT_RETRY_S
+    if only_reserved(bucket, amount):
+        return RESERVED_RETRY_S
     if limit.window.kind == "calendar":
         return max(1.0, held.end_s - now_s)
     if limit.window.kind == "sliding":
@@ -50,18 +54,20 @@ def refusal(empty: list[tuple[Bucket, int]], buckets: Iterable[Bucket], now_s: f
 
     def badness(item: tuple[Bucket, int]) -> tuple[bool, float]:
         wait = retry_after_s(*item, now_s)
-        return _is_money(_parts(item[0])[0]), inf if wait is None else wait
+        return _is_money(_parts(item[0])[0]) and not only_reserved(*item), inf if wait is None else wait
 
     bucket, amount = max(empty, key=badness)
     limit, held = _parts(bucket)
     wait = retry_after_s(bucket, amount, now_s)
     around = _dialect_headers(buckets, now_s, final=wait is None)
+    if only_reserved(bucket, amount):
+        return _reserved(bucket, amount, around)
     if _is_money(limit):
         resets = f" It resets at {rfc3339(held.end_s)}." if held.end_s else " It does not reset."
         what = "budget" if limit.budget else "limit on spend"
         return BudgetExhausted(
             f"The {_period(limit)} {what} of {_whose(limit)} is used up: limit {_usd(limit.capacity)}, "
-            f"used {_usd(_used(bucket))}, this request may cost {_usd(amount)}.{resets}",
+            f"used {_usd(spent_of(bucket))}, this request may cost {_usd(amount)}.{resets}",
             limit=limit.id,
             retry_after_s=wait,
             dialect_headers={dialect: [*some, _NEVER_RETRY] for dialect, some in around.items()},
@@ -78,6 +84,23 @@ def refusal(empty: list[tuple[Bucket, int]], buckets: Iterable[Bucket], now_s: f
     message += " It does not reset." if wait is None else f" Please try again in {go_duration(ceil(wait))}."
     kind = "requests" if limit.resource in ("requests", "concurrent") else "tokens"
     return RateLimited(message, limit=limit.id, type=kind, retry_after_s=wait, dialect_headers=around)
+
+
+def _reserved(bucket: Bucket, amount: int, around: dict[str, Headers]) -> GatewayError:
+    """What is left is held by requests in flight; what they do not use comes back soon, not when the window ends."""
+    limit, _ = _parts(bucket)
+    show = _usd if limit.resource == "cost" else str
+    what = "budget" if limit.budget else f"limit on {_WORDS[limit.resource]}"
+    used = spent_of(bucket)
+    return RateLimited(
+        f"What is left of the {_period(limit)} {what} of {_whose(limit)} is reserved for requests that have not ended: "
+        f"limit {show(limit.capacity)}, used {show(used)}, reserved {show(_used(bucket) - used)}, requested "
+        f"{show(amount)}. Please try again in {go_duration(ceil(RESERVED_RETRY_S))}.",
+        limit=limit.id,
+        type="tokens",
+        retry_after_s=RESERVED_RETRY_S,
+        dialect_headers=around,
+    )
 
 
 def too_large(bucket: Bucket, amount: int) -> GatewayError:
@@ -120,6 +143,19 @@ def _parts(bucket: Bucket) -> tuple[Limit, Held]:
 def _used(bucket: Bucket) -> int:
     limit, _ = _parts(bucket)
     return max(0, limit.capacity - remaining(bucket, limit.capacity))
+
+
+def spent_of(bucket: Bucket) -> int:
+    """What was used of a limit, without what is reserved: by all as the store last said, and here since."""
+    limit, held = _parts(bucket)
+    return min(limit.capacity, held.spent + max(0, bucket.spent - held.acked))
+
+
+def only_reserved(bucket: Bucket, amount: int) -> bool:
+    """Whether so much of a firm limit may become free by the end of requests in flight. A request itself is used up by
+    whoever reserved it."""
+    limit, _ = _parts(bucket)
+    return bucket.firm and limit.resource != "requests" and spent_of(bucket) + amount <= limit.capacity
 
 
 def _is_money(limit: Limit) -> bool:

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from switchgear.hotpath._ratelimit import rfc3339
-from switchgear.limits.leases import Seed, kind_of
+from switchgear.limits.buckets import kind_of
+from switchgear.limits.talk import Seed
 from switchgear.state.steps import wait_ms
 from switchgear.state.store import Ask, Level, Store
 

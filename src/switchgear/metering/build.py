@@ -24,8 +24,8 @@ from switchgear.state.memory import MemoryStore
 if TYPE_CHECKING:
     from switchgear.config.schema import Config
     from switchgear.limits.events import Counters
-    from switchgear.limits.leases import Seed
     from switchgear.limits.model import Limit
+    from switchgear.limits.talk import Seed
 
 log = logs.get(__name__)
 

@@ -19,40 +19,55 @@ from typing import TYPE_CHECKING
 from switchgear.errors import (
     ClientDisconnected,
     GatewayError,
+    LimitReached,
     UpstreamProtocolError,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
 from switchgear.hotpath._leases import Reservation
+from switchgear.limits.fitting import TOO_MUCH, Fitting, comes_back, firm
+from switchgear.metering.lengths import images_of
 from switchgear.metering.tags import tags_of
 from switchgear.types import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from switchgear.accounting.price import Price
     from switchgear.hotpath._leases import LimitSet
+    from switchgear.metering.lengths import Length
     from switchgear.metering.metering import Metering
     from switchgear.types import Headers, RequestContext, Target
 
 _NONE = float("nan")
+_UNBOUNDED = 1 << 62
 _NOTHING = Usage()
+FRAMING_EVENTS = 16
+"""Events of a choice's stream that hold no token: its beginning, its end, the usage; most are Responses'."""
 EXTENSION_TOKENS = 256
 """How much more is reserved at a time for a stream that outgrows its reservation: an answer of a page in two steps."""
 
 
 class Meter:
-    """Of one request. limits: what it counts against. input_tokens, output_tokens: what is reserved for it."""
+    """Of one request. limits: what it counts against. input_tokens, output_tokens: what is reserved for it.
+
+    longest: the output tokens that are reserved for it of firm limits (`limits.fitting`).
+    """
 
     __slots__ = (
         "_attempted",
         "_began_at",
         "_cost_nanousd",
+        "_dearest_nanousd",
+        "_firm",
         "_held",
         "_held_by_attempt",
         "_input_tokens",
         "_metering",
         "_output_tokens",
         "_price",
+        "_reserved_tokens",
         "_sent",
         "_slot",
         "_tags",
@@ -60,23 +75,28 @@ class Meter:
         "cost_nanousd",
         "ctx",
         "input_tokens",
+        "length",
         "limits",
+        "longest",
         "output_tokens",
         "raw",
         "settled",
     )
 
     def __init__(
-        self, metering: Metering, ctx: RequestContext, limits: LimitSet, input_tokens: int, output_tokens: int, raw: int
+        self, metering: Metering, ctx: RequestContext, limits: LimitSet, input_tokens: int, length: Length, raw: int
     ):
         self._metering = metering
         self.ctx = ctx
         self.raw = raw  # input tokens as estimated before calibration
         self.limits = limits
         self.input_tokens = input_tokens
-        self.output_tokens = output_tokens
-        self.cost_nanousd = 0  # reserved
-        self.ceiling = output_tokens if len(limits) else 1 << 62  # output tokens up to which nothing need be added
+        self.length = length
+        self.output_tokens = length.expected
+        self.longest = self._reserved_tokens = length.longest
+        self.cost_nanousd = self._dearest_nanousd = 0  # reserved; of firm limits
+        self._firm = firm(limits)
+        self.ceiling = self._ceiling(limits)
         self.settled = False
         self._held: Reservation | None = None
         self._held_by_attempt: Reservation | None = None
@@ -88,19 +108,46 @@ class Meter:
         self._input_tokens = self._output_tokens = self._cost_nanousd = 0  # used by the attempts that ended
         self._tags: bytes | None = None
 
-    async def admit(self, cost_nanousd: int) -> None:
-        """Reserve. Raises LimitReached or StateUnavailable."""
-        self.cost_nanousd = cost_nanousd
-        limits = self.limits
-        if not len(limits):
+    async def admit(self, cost: Callable[[int], int]) -> None:
+        """Reserve. cost: the most that so many output tokens cost, nano-dollars.
+
+        Raises LimitReached or StateUnavailable.
+        """
+        if not len(self.limits):
             return
-        amounts = (1, self.input_tokens, self.output_tokens, cost_nanousd)
-        held = limits.take(self._metering.time(), *amounts)
-        self._held = held if held is not None else await self._metering.take_slowly(limits, *amounts)
+        fitting = self._fitting(cost)
+        self._held = await self._metering.take(self.limits, fitting)
+        self.output_tokens = min(self.output_tokens, fitting.tokens)
+        self.longest = self._reserved_tokens = fitting.tokens
+        self.cost_nanousd, self._dearest_nanousd = cost(self.output_tokens), cost(self.longest)
+        self.ceiling = self._ceiling(self.limits)
+
+    def _fitting(self, cost: Callable[[int], int], most: int | None = None) -> Fitting:
+        length = self.length
+        return Fitting(
+            self.input_tokens,
+            self.output_tokens,
+            length.longest,
+            length.choices,
+            cost,
+            open=not length.known,
+            most=most,
+        )
+
+    def _ceiling(self, limits: LimitSet) -> int:
+        """Output tokens up to which nothing need be added to what is reserved."""
+        if comes_back(limits):
+            return self.output_tokens + self._framing
+        return self.longest + self._framing if firm(limits) else _UNBOUNDED
+
+    @property
+    def _framing(self) -> int:
+        return FRAMING_EVENTS * self.length.choices
 
     def adopt(self, price: Price, held: Reservation | None, slot: int, began_at: float) -> None:
         """Go on with an attempt that the compiled path began."""
         self.cost_nanousd = price.upper(self.input_tokens, self.output_tokens)
+        self._dearest_nanousd = price.upper(self.input_tokens, self.longest)
         self._price, self._held, self._slot, self._began_at = price, held, slot, began_at
         self._attempted = True
 
@@ -113,9 +160,20 @@ class Meter:
         metering, ctx = self._metering, self.ctx
         own = metering.limits_of_attempt(ctx, target, credential)
         price = metering.price(target, limited=metering.limits_money(self.limits) or metering.limits_money(own))
-        cost = price.upper(self.input_tokens, self.output_tokens, metering.images(ctx))
-        await self._reserve(self._cost_nanousd + cost)
-        self._held_by_attempt = await metering.take_attempt(own, (1, self.input_tokens, self.output_tokens, cost))
+        images = images_of(ctx)
+
+        def cost(tokens: int) -> int:
+            return min(price.upper(self.input_tokens, tokens, images), TOO_MUCH)
+
+        await self._reserve(cost)
+        if len(own):
+            fitting = self._fitting(cost, self.longest)
+            self._held_by_attempt = await metering.take(own, fitting)
+            self.longest = min(self.longest, fitting.tokens)
+            self.ceiling = min(self.ceiling, self._ceiling(own))
+        bounded = not self.length.known and self.longest < self.length.longest
+        ctx.bound = self.longest // self.length.choices if bounded else 0
+        made = self.longest if self._firm or firm(own) else self.output_tokens
         try:
             if metering.ledger is not None:
                 if self._tags is None:
@@ -127,8 +185,8 @@ class Meter:
                     stream=ctx.stream,
                     tags=self._tags,
                     input_tokens=self.input_tokens,
-                    output_tokens=self.output_tokens,
-                    cost_nanousd=cost,
+                    output_tokens=made,
+                    cost_nanousd=cost(made),
                     unknown_price=price.flagged,
                 )
         except GatewayError:
@@ -138,14 +196,31 @@ class Meter:
         self._began_at = metering.time()
         self._attempted = True
 
-    async def _reserve(self, cost_nanousd: int) -> None:
-        """What the compiled path reserved for its target may be too little for a dearer one, or for another attempt."""
-        more, held = cost_nanousd - self.cost_nanousd, self._held
-        if held is None or more <= 0:
+    async def _reserve(self, cost: Callable[[int], int]) -> None:
+        """What the compiled path reserved for its target may be too little for a dearer one, or for another attempt.
+
+        Where there is no more, and nothing but the gateway bounds the answer, it is bounded to what was reserved.
+        """
+        held, used = self._held, self._cost_nanousd
+        self.longest = self._reserved_tokens
+        if held is None:
             return
-        if not held.extend(self._metering.time(), 0, more):
-            await self._metering.extend_slowly(held, 0, more)
-        self.cost_nanousd = cost_nanousd
+        more = max(0, used + cost(self.output_tokens) - self.cost_nanousd)
+        dearer = max(0, used + cost(self.longest) - self._dearest_nanousd)
+        if not more and not dearer:
+            return
+        try:
+            if not held.extend(self._metering.time(), 0, more, 0, dearer):
+                await self._metering.extend_slowly(held, 0, more, 0, dearer)
+        except LimitReached:
+            fitting = self._fitting(cost)
+            tokens = min(self.longest, fitting.affordable(self._dearest_nanousd - used))
+            if not dearer or self.length.known or tokens < fitting.least:
+                raise
+            self.longest = tokens
+            return
+        self.cost_nanousd += more
+        self._dearest_nanousd += dearer
 
     def unsent(self) -> None:
         """The attempt never reached the upstream, and is made again."""
@@ -162,13 +237,27 @@ class Meter:
 
         Raises LimitReached or StateUnavailable where there is no more: the stream ends there.
         """
-        more = output_tokens - self.ceiling + EXTENSION_TOKENS
-        price = self._price
-        cost = price.upper(0, more) if price is not None else 0
+        price, until = self._price, output_tokens + EXTENSION_TOKENS
+        more, longer = max(0, until - self.output_tokens), max(0, until - self.longest)
+        amounts = (
+            *(more, price.upper(0, more) if price is not None else 0),
+            *(longer, price.upper(0, longer) if price is not None else 0),
+        )
         for held in (self._held, self._held_by_attempt):
-            if held is not None and not held.extend(self._metering.time(), more, cost):
-                await self._metering.extend_slowly(held, more, cost)
-        self.ceiling += more
+            if held is not None and not held.extend(self._metering.time(), *amounts):
+                await self._metering.extend_slowly(held, *amounts)
+        self.output_tokens += more
+        self.longest += longer
+        self.ceiling = until + self._framing
+
+    def believable(self, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+        """Estimates that go no further than the one that was reserved: of the input a finer one, and the answer is no
+        longer than its bound. A stream that was is in `longest` by now (`extend`)."""
+        if len(self.limits):
+            input_tokens = min(input_tokens, self.input_tokens)
+        if self.length.known or self.ctx.bound or self._firm:
+            output_tokens = min(output_tokens, self.longest)
+        return input_tokens, output_tokens
 
     def settle(self) -> int:
         """The request ends, or its answer is about to. Returns its cost in nano-dollars; again and again the same."""

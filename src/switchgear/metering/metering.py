@@ -9,10 +9,12 @@ from switchgear.errors import PriceUnknown
 from switchgear.hotpath._journal import label
 from switchgear.hotpath._leases import LimitSet
 from switchgear.hotpath._unary import Account
+from switchgear.limits.fitting import Fitting, firm
+from switchgear.metering.lengths import FORM_BYTES, FORM_TOKENS, Length, images_of, length_of
 from switchgear.metering.meter import Meter, unix_now
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from switchgear.accounting.ledger import Ledger
     from switchgear.accounting.price import Price
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 _COST = 5  # of `hotpath._leases`
 MAX_LABELS = 8192
-FORM_TOKENS, FORM_BYTES = 1024, 1024
-"""What is reserved for a form with images or sound: an image of usual size, and a token for so many bytes besides;
-compressed speech has a token for more of them."""
 ACCOUNT_S = 30.0
 """How long the compiled path uses a price before it looks again: prices change by the calendar."""
 
@@ -51,6 +50,7 @@ class Metering:
         self.ledger = ledger
         self.estimates = estimates
         self.take_slowly = limits.take_slowly
+        self.take_fitting = limits.take_fitting
         self.extend_slowly = limits.extend_slowly
         self._types = dict(provider_types)
         self._unlimited = LimitSet(limits.leases.clock, ())
@@ -66,27 +66,24 @@ class Metering:
         if principal is None:
             return
         limits = self.limits.plan(principal, ctx.model)
-        raw, input_tokens, output_tokens = self.estimate(ctx)
-        meter = ctx.meter = Meter(self, ctx, limits, input_tokens, output_tokens, raw)
-        images = self.images(ctx)
-        cost = (
-            self.dearest(route, input_tokens, output_tokens, images) if self.limits_money(limits) and ctx.model else 0
-        )
-        await meter.admit(cost)
+        raw, input_tokens = self.estimate(ctx)
+        length = length_of(ctx, self.estimates, route.max_output_tokens)
+        meter = ctx.meter = Meter(self, ctx, limits, input_tokens, length, raw)
+        await meter.admit(self.costs(ctx, route, input_tokens) if ctx.model and self.limits_money(limits) else _free)
 
-    def estimate(self, ctx: RequestContext) -> tuple[int, int, int]:
-        """Input tokens before calibration, and input and output tokens to reserve."""
-        peeked = ctx.peeked
+    def estimate(self, ctx: RequestContext) -> tuple[int, int]:
+        """Input tokens before calibration, and those to reserve."""
         if not isinstance(ctx.body, bytes):
-            return 0, 0, 0
-        if peeked is None:
-            return (0, FORM_TOKENS + len(ctx.body) // FORM_BYTES, 0) if ctx.model and ctx.body else (0, 0, 0)
-        raw, upper = self.estimates.prompt(ctx.model, ctx.body)
-        return (
-            raw,
-            upper,
-            self.estimates.output(ctx.model, peeked.max_tokens, peeked.n) if ctx.endpoint.generates else 0,
-        )
+            return 0, 0
+        if ctx.peeked is None:
+            return 0, FORM_TOKENS + len(ctx.body) // FORM_BYTES if ctx.model and ctx.body else 0
+        return self.estimates.prompt(ctx.model, ctx.body)
+
+    def costs(self, ctx: RequestContext, route: Route, input_tokens: int) -> Callable[[int], int]:
+        """The most that so many output tokens can cost. Raises PriceUnknown where no target has a price."""
+        prices = self.known_prices(route)
+        images = images_of(ctx)
+        return lambda tokens: max(price.upper(input_tokens, tokens, images) for price in prices)
 
     def adopt(self, ctx: RequestContext, call: Unary) -> None:
         """The meter of a request that the compiled path began; None where that has ended it."""
@@ -94,7 +91,8 @@ class Metering:
         if account is None or call.settled:
             return
         limits = account.limits if account.limits is not None else self._unlimited
-        meter = ctx.meter = Meter(self, ctx, limits, call.input_tokens, call.output_tokens, call.raw)
+        length = Length(call.output_tokens, call.longest, max(1, call.peeked.n), call.peeked.max_tokens >= 0)
+        meter = ctx.meter = Meter(self, ctx, limits, call.input_tokens, length, call.raw)
         meter.adopt(account.price, call.held, call.slot, ctx.started_at)
 
     def account(
@@ -109,25 +107,19 @@ class Metering:
         except PriceUnknown:
             return None
         names = self._label(principal, endpoint, model, target, credential, price)
-        return Account(limits if len(limits) else None, price, names, self.time() + ACCOUNT_S)
+        return Account(limits if len(limits) else None, price, names, self.time() + ACCOUNT_S, firm(limits))
 
-    def images(self, ctx: RequestContext) -> int:
-        """How many images the answer may hold; they may have a price each."""
-        if not ctx.endpoint.name.startswith("images."):
-            return 0
-        return max(1, ctx.peeked.n) if ctx.peeked is not None else 1
-
-    def dearest(self, route: Route, input_tokens: int, output_tokens: int, images: int = 0) -> int:
-        """The most that a request can cost at any target that has a price, nano-dollars. Raises PriceUnknown."""
-        worst, missing = -1, None
+    def known_prices(self, route: Route) -> list[Price]:
+        """Of the targets that have one. Raises PriceUnknown where none has."""
+        found, missing = [], None
         for target in route.targets:
             try:
-                worst = max(worst, self.price(target, limited=True).upper(input_tokens, output_tokens, images))
+                found.append(self.price(target, limited=True))
             except PriceUnknown as error:
                 missing = error
-        if worst < 0 and missing is not None:
+        if not found and missing is not None:
             raise missing
-        return max(worst, 0)
+        return found
 
     def price(self, target: Target, *, limited: bool) -> Price:
         """The price of a target now. limited: money is. Raises PriceUnknown."""
@@ -149,12 +141,13 @@ class Metering:
             return self._unlimited
         return self.limits.plan_attempt(ctx.principal, ctx.model, target.provider, credential)
 
-    async def take_attempt(self, limits: LimitSet, amounts: tuple[int, int, int, int]) -> Reservation | None:
-        """Reserve for an attempt. Raises as `Limits.take_slowly`."""
+    async def take(self, limits: LimitSet, fitting: Fitting) -> Reservation | None:
+        """Reserve what fits. Raises as `Limits.take_slowly`."""
         if not len(limits):
             return None
-        held = limits.take(self.time(), *amounts)
-        return held if held is not None else await self.take_slowly(limits, *amounts)
+        now = self.time()
+        held = limits.take(now, *fitting.amounts(limits, now))
+        return held if held is not None else await self.take_fitting(limits, fitting)
 
     def label(self, ctx: RequestContext, target: Target, credential: str, price: Price) -> bytes:
         """The ten names of a ledger row, encoded once for all requests that share them."""
@@ -183,3 +176,8 @@ class Metering:
         peeked = meter.ctx.peeked
         if peeked is not None and meter.raw and not usage.estimated:
             self.estimates.observe(meter.ctx.model, meter.raw, usage.input_tokens, usage.output_tokens, peeked.n)
+
+
+def _free(tokens: int) -> int:
+    """What output tokens cost where no limit on money applies."""
+    return 0

@@ -116,6 +116,12 @@ class TargetModel(Struct, frozen=True):
     strict: bool = False
     lenient_arguments: bool = False
 
+    @property
+    def max_tokens_field(self) -> str:
+        """What chat calls the most output tokens here."""
+        old = "forbids_unknown" in self.quirks or "max_tokens" in self.quirks
+        return "max_tokens" if old else self.traits.max_tokens_field
+
 
 def target_model(model: str, quirks: frozenset[str] = frozenset(), strict: bool = False) -> TargetModel:
     """A target with the table's traits."""

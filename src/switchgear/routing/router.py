@@ -17,8 +17,8 @@ from collections import OrderedDict
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from switchgear.config.schema import MAX_OUTPUT_TOKENS, Retries, Timeouts
 from switchgear.config.schema import Breaker as BreakerSettings
-from switchgear.config.schema import Retries, Timeouts
 from switchgear.hotpath._score import TargetTable
 from switchgear.routing.breaker import Breaker, State
 from switchgear.routing.decision import Candidate, Decision
@@ -36,12 +36,14 @@ MAX_NAME_CHARS = 256
 
 
 class Route:
-    """One model's targets and their state. `targets`, `timeouts`, `retries` and `strict` are read by the gateway."""
+    """One model's targets and their state. `targets`, `timeouts`, `retries`, `strict` and `max_output_tokens` are read
+    by the gateway."""
 
     __slots__ = (
         "_breakers",
         "_closed",
         "_throttled",
+        "max_output_tokens",
         "model",
         "quiet",
         "retries",
@@ -60,12 +62,14 @@ class Route:
         retries: Retries | None = None,
         breaker: BreakerSettings | None = None,
         strict: bool = False,
+        max_output_tokens: int = MAX_OUTPUT_TOKENS,
     ):
         self.model = model
         self.targets = tuple(targets)
         self.timeouts = timeouts or Timeouts()
         self.retries = retries or Retries()
         self.strict = strict
+        self.max_output_tokens = max_output_tokens
         self.table = TargetTable([target.tier for target in targets], [target.weight for target in targets])
         self._breakers = [Breaker(breaker or BreakerSettings()) for _ in targets]
         self._throttled = [-inf] * len(targets)
@@ -215,7 +219,8 @@ class Router:
 
     models: the configured ones; when there are any, no other name resolves. providers: names, for `provider/model`.
     owners: which bare model names each provider has (`set_models` changes it). default_provider: takes the bare names
-    that nobody owns. defaults: timeouts, retries and breaker of routes that are not configured.
+    that nobody owns. defaults: timeouts, retries, breaker and longest answer of routes
+    that are not configured.
     """
 
     def __init__(
@@ -329,7 +334,14 @@ class Router:
         known = self._defaults
         if known is None:
             return Route(model, (target,))
-        return Route(model, (target,), timeouts=known.timeouts, retries=known.retries, breaker=known.breaker)
+        return Route(
+            model,
+            (target,),
+            timeouts=known.timeouts,
+            retries=known.retries,
+            breaker=known.breaker,
+            max_output_tokens=known.max_output_tokens,
+        )
 
 
 def _serves(route: Route, target: Target | None) -> bool:
@@ -346,4 +358,5 @@ def _configured_route(name: str, model: Model) -> Route:
         retries=model.retries,
         breaker=model.breaker,
         strict=model.strict,
+        max_output_tokens=model.max_output_tokens,
     )

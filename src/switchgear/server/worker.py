@@ -304,7 +304,12 @@ def default_route(config: Config) -> dict[str, Route]:
     defaults = config.defaults
     routes = {
         name: Route(
-            name, [Target(name, "")], timeouts=defaults.timeouts, retries=defaults.retries, breaker=defaults.breaker
+            name,
+            [Target(name, "")],
+            timeouts=defaults.timeouts,
+            retries=defaults.retries,
+            breaker=defaults.breaker,
+            max_output_tokens=defaults.max_output_tokens,
         )
         for name in config.providers
     }

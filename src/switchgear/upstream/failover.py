@@ -234,7 +234,7 @@ async def attempt(
     if passage is not None:
         return await passage.attempt(ctx, route, target, upstream, credential)
     ask_usage = asks_usage(ctx, upstream)
-    body = outgoing(ctx, target.model, ask_usage)
+    body = outgoing(ctx, target.model, ask_usage, upstream.row.quirks)
     length = len(body) if isinstance(body, bytes) else ctx.content_length
     head = upstream.head(ctx, credential, target.model, length)
     gather_bytes = answers.GATHER_MAX if ctx.endpoint.gather else 0

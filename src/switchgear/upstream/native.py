@@ -24,6 +24,7 @@ from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
 from switchgear.upstream.anthropic_relay import AnthropicRelay, read_counts
+from switchgear.upstream.bounds import bounded
 from switchgear.upstream.passage import own_headers, rejection, send, whole_body
 from switchgear.upstream.translated import encode, first_events, native_headers
 from switchgear.upstream.usage import usage_of
@@ -83,8 +84,8 @@ class NativeAnthropic:
         if FOREIGN in body or (b'"thinking"' in body and _UNSIGNED.search(body)):
             return encode(ctx, route, target, upstream, "anthropic").body
         if ctx.peeked is not None and target.model != ctx.model:
-            return prepare(body, ctx.peeked, json_string(target.model), False)
-        return body
+            body = prepare(body, ctx.peeked, json_string(target.model), False)
+        return bounded(ctx, body, target.model)
 
     def _headers(self, ctx: RequestContext, response: Answered) -> Headers:
         headers = answers.client_headers(response)
@@ -158,7 +159,7 @@ class NativeGemini:
             path += "?alt=sse"
         if target.model != ctx.model and b'"model"' in body:
             body = _renamed(body, target.model)
-        return Encoded(path, body, [], ReplyContext())
+        return Encoded(path, bounded(ctx, body, target.model), [], ReplyContext())
 
 
 def _renamed(body: bytes, model: str) -> bytes:

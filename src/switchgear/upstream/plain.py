@@ -1,4 +1,5 @@
-"""What changes in bytes that pass as they are: the model's name, and the question for a stream's usage."""
+"""What changes in bytes that pass as they are: the model's name, the question for a stream's usage, close to the edge
+of a budget the longest answer."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from switchgear.types import Usage
 from switchgear.upstream import answers
 from switchgear.upstream.answer import Answer
 from switchgear.upstream.answers import client_name
+from switchgear.upstream.bounds import bounded
 from switchgear.upstream.coding import plain
 from switchgear.upstream.usage import images_made
 
@@ -38,15 +40,16 @@ def asks_usage(ctx: RequestContext, upstream: Upstream) -> bool:
     )
 
 
-def outgoing(ctx: RequestContext, model: str, ask_usage: bool) -> bytes | AsyncIterator[bytes]:
+def outgoing(ctx: RequestContext, model: str, ask_usage: bool, quirks: frozenset[str]) -> bytes | AsyncIterator[bytes]:
     """The request body for a target: the client's, with the target's model name and the question
-    for usage spliced in."""
+    for usage spliced in, and the bound of the answer. quirks: of the target's provider."""
     body = ctx.body
     renamed = model != ctx.model and bool(ctx.model)
-    if not isinstance(body, bytes) or not (renamed or ask_usage):
+    if not isinstance(body, bytes) or not (renamed or ask_usage or ctx.bound):
         return body
     if ctx.peeked is not None:
-        return prepare(body, ctx.peeked, json_string(model) if renamed else None, ask_usage)
+        ready = prepare(body, ctx.peeked, json_string(model) if renamed else None, ask_usage)
+        return bounded(ctx, ready, model, quirks)
     if ctx.form is not None:
         return splice(body, ctx.form.model_start, ctx.form.model_end, model.encode())
     return body

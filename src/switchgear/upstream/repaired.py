@@ -44,7 +44,7 @@ class ForeignResponses:
     ) -> Answer:
         """Send once. Raises `UpstreamError`, `Overloaded`, `InvalidRequest`."""
         assert isinstance(ctx.body, bytes)  # noqa: S101 - the edge reads these bodies whole
-        body = outgoing(ctx, target.model, False)
+        body = outgoing(ctx, target.model, False, upstream.row.quirks)
         if FOREIGN in ctx.body:
             body = encode(ctx, route, target, upstream, "responses").body
         assert isinstance(body, bytes)  # noqa: S101 - it was bytes before
@@ -72,7 +72,7 @@ class RepairedChat:
             hide_usage = ctx.stream and not conversation_of(ctx).include_usage
             response = await ask(ctx, route, target, upstream, credential, encoded)
         else:
-            body = outgoing(ctx, target.model, hide_usage)
+            body = outgoing(ctx, target.model, hide_usage, self.quirks)
             assert isinstance(body, bytes)  # noqa: S101 - it was bytes before
             head = upstream.head(ctx, credential, target.model, len(body))
             response = await send(ctx, route, upstream, head, body)

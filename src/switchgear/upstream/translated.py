@@ -156,6 +156,8 @@ def encode(ctx: RequestContext, route: Route, target: Target, upstream: Upstream
     conversation = conversation_of(ctx)
     if fmt == "chat" and conversation.source == "chat" and "replays_reasoning_details" not in upstream.row.quirks:
         conversation = without_proofs(conversation, upstream.row.quirks)
+    if ctx.bound:
+        conversation = replace(conversation, max_tokens=ctx.bound)
     wanted = target_model(target.model, upstream.row.quirks, ctx.strict or route.strict)
     encoded: Encoded = FORMATS[fmt].encode_request(conversation, wanted)
     ctx.dropped = encoded.dropped or None

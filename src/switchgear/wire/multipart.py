@@ -30,7 +30,7 @@ def boundary(content_type: bytes) -> bytes:
 
 
 def find_fields(body: bytes, content_type: bytes) -> FormFields:
-    """`model` and `stream` of a form. Raises `InvalidRequest`: not a form, too many parts, a field
+    """`model`, `stream` and `n` of a form. Raises `InvalidRequest`: not a form, too many parts, a field
     twice or not text."""
     mark = b"--" + boundary(content_type)
     found: dict[bytes, tuple[int, int]] = {}
@@ -48,7 +48,7 @@ def find_fields(body: bytes, content_type: bytes) -> FormFields:
         if body[at : at + 2] != b"\r\n" or head_end > end or head_end - at > _HEAD_MAX:
             raise _invalid("A part of the multipart body has no head, or one that is too long.")
         name = _field_name(body[at + 2 : head_end])
-        if name in (b"model", b"stream"):
+        if name in (b"model", b"stream", b"n"):
             if name in found:
                 raise InvalidRequest(
                     f"Duplicate form field '{name.decode()}'.", code="duplicate_field", param=name.decode()
@@ -93,4 +93,5 @@ def _read(body: bytes, found: dict[bytes, tuple[int, int]]) -> FormFields:
     except UnicodeDecodeError as exc:
         raise InvalidRequest("The form field 'model' is not UTF-8.", code="invalid_value", param="model") from exc
     streams = body[slice(*found[b"stream"])].strip().lower() in (b"true", b"1") if b"stream" in found else False
-    return FormFields(model, start, end, streams)
+    number = body[slice(*found[b"n"])].strip()[:9] if b"n" in found else b""
+    return FormFields(model, start, end, streams, max(1, int(number)) if number.isdigit() else 1)

@@ -73,8 +73,7 @@ def encode_request(conversation: Conversation, target: TargetModel) -> Encoded:
 
 def _limits(conversation: Conversation, target: TargetModel, body: dict[str, Any]) -> None:
     if conversation.max_tokens is not None:
-        old = "forbids_unknown" in target.quirks or "max_tokens" in target.quirks
-        body["max_tokens" if old else target.traits.max_tokens_field] = conversation.max_tokens
+        body[target.max_tokens_field] = conversation.max_tokens
     if conversation.stop:
         body["stop"] = conversation.stop if conversation.source == "chat" else conversation.stop[:_STOPS]
 
