@@ -118,6 +118,8 @@ class Gateway:
         ctx.principal, ctx.peeked, ctx.target = call.principal, call.peeked, call.target
         ctx.model, ctx.usage, ctx.attempts = call.peeked.model or "", call.usage, 1
         ctx.credential_name, ctx.sent = call.credential.name, True
+        if call.asked is not None:
+            ctx.conversation, ctx.dropped = call.asked.conversation, call.asked.encoded.dropped or None
         self.metering.adopt(ctx, call)
 
     def told(self, ctx: RequestContext, call: Unary) -> None:

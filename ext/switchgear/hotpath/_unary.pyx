@@ -71,9 +71,10 @@ cdef class Hop:
     cdef dict starts
     cdef dict accounts        # digest of a key and name of a credential -> Account
     cdef object render
+    cdef readonly object codec  # None: bytes pass as they are
     cdef tuple slots  # of the metrics: requests, duration, attempts, input, output, and what counts the other tokens
 
-    def __init__(self, target, upstream, Pool pool not None, bytes token, render, tuple slots not None):
+    def __init__(self, target, upstream, Pool pool not None, bytes token, render, tuple slots not None, codec=None):
         self.target = target
         self.upstream = upstream
         self.credentials = upstream.credentials
@@ -81,6 +82,7 @@ cdef class Hop:
         self.pool = pool
         self.token = token
         self.render = render
+        self.codec = codec
         self.slots = slots
         self.starts = {}
         self.accounts = {}
@@ -226,6 +228,11 @@ cdef class FastPath:
         account = hop.account(self, digest, principal, endpoint, model, credential, now)
         if account is None:
             return None
+        asked = None
+        if hop.codec is not None:
+            asked = hop.codec.encode(body)
+            if asked is None:  # what cannot be asked is refused by the gateway
+                return None
         if account.limits is not None:
             raw = self.estimates.raw(model, body)
             input_tokens = self.estimates.upper(model, raw)
@@ -266,8 +273,12 @@ cdef class FastPath:
         start = hop.starts.get(credential.name)
         if start is None:
             start = hop.starts[credential.name] = hop.render(credential)
-        outgoing = body if hop.token is None else prepare(body, peeked, hop.token, False)
-        content_type = head.content_type or b"application/json"
+        if asked is None:
+            outgoing = body if hop.token is None else prepare(body, peeked, hop.token, False)
+            content_type = head.content_type or b"application/json"
+        else:
+            outgoing = asked.body
+            content_type = b"application/json"
         length = b"%d" % PyBytes_GET_SIZE(outgoing)
         response = Response.__new__(Response)
         conn.first_byte_s = lane.first_token_s
@@ -290,6 +301,7 @@ cdef class FastPath:
         call.response = response
         call.principal = principal
         call.peeked = peeked
+        call.asked = asked
         call.credential = credential
         call.started = started
         call.account = account
@@ -324,6 +336,7 @@ cdef class Unary:
     cdef readonly object principal
     cdef readonly Request peeked
     cdef readonly object credential
+    cdef readonly object asked     # what `Hop.codec` made of the request
     cdef readonly object waiter
     cdef readonly object usage
     cdef readonly list headers
@@ -340,6 +353,10 @@ cdef class Unary:
     @property
     def upstream(self):
         return self.hop.upstream
+
+    @property
+    def codec(self):
+        return self.hop.codec
 
     @property
     def error(self):
@@ -362,11 +379,16 @@ cdef class Unary:
         cdef tuple pair
         cdef list headers
         cdef bint json = False
-        cdef double now
-        cdef long long cost
         cdef Reply found
         if body is None or response.status != 200 or response.error is not None or not body:
             return False
+        if self.asked is not None:
+            made = self.hop.codec.decode(self.asked, response)
+            if made is None:
+                return False
+            self.usage = made[1]
+            self.end(made[2], made[0], extra)
+            return True
         headers = []
         for item in response.headers:
             pair = <tuple>item
@@ -393,6 +415,14 @@ cdef class Unary:
             )
         if self.hop.token is not None and found.model_start >= 0:
             body = splice(body, found.model_start, found.model_end, self.lane.name)
+        self.end(headers, body, extra)
+        return True
+
+    cdef int end(self, list headers, bytes body, list extra) except -1:
+        """A good answer: counted, and its headers completed."""
+        cdef FastPath path = self.path
+        cdef double now
+        cdef long long cost
         headers.append((b"x-switchgear-target", self.hop.target.header))
         headers.append((b"x-switchgear-attempts", b"1"))
         now = path.time()
@@ -409,7 +439,7 @@ cdef class Unary:
         if not self.lane.route.quiet:
             self.lane.route.report(self.index, path.answered, now)
         self.count(now)
-        return True
+        return 0
 
     cdef long long settle(self, double now, Py_ssize_t size) except -1:
         """The row, before the client can have its answer, and what was reserved. Returns the cost in nano-dollars."""

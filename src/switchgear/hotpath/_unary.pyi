@@ -2,7 +2,8 @@
 in another.
 
 Common is: a virtual key, a JSON body, no stream, a model that `FastPath.learn` was told of, an idle connection to the
-target drawn, and an answer of status 200 in JSON. Everything else is declined (`begin` returns None, nothing was done)
+target drawn, and an answer of status 200 in JSON. A target of another wire format has a `Codec`, which is called
+between the two. Everything else is declined (`begin` returns None, nothing was done)
 or handed over (`finish` returns False): `gateway.py` is the plain-Python reference, and both must give the same bytes.
 """
 
@@ -34,6 +35,21 @@ class Accounts(Protocol):
     ) -> Account | None: ...
     def headers(self, limits: LimitSet, dialect: Dialect) -> Headers: ...
 
+class Asked(Protocol):
+    """A request as a `Codec` made it. body: what goes to the upstream, JSON."""
+
+    @property
+    def body(self) -> bytes: ...
+
+class Codec(Protocol):
+    """What makes a target's requests and answers anew, where they do not pass as they are."""
+
+    def encode(self, body: bytes) -> Any:
+        """The client's body as an `Asked`; None where the request is for the gateway's stages to refuse."""
+    def decode(self, asked: Any, response: Response) -> tuple[bytes, Usage | None, Headers] | None:
+        """The client's answer, its usage and its headers so far, of an answer of status 200 that was read whole; None
+        where it is to be handed over. The list of headers is the caller's to add to."""
+
 class Account:
     """What the requests of one key to one target are counted by. limits: None where there are none. label: of
     `hotpath._journal`. until: `loop.time()` from which it is asked for again. firm: whether a firm limit
@@ -49,7 +65,8 @@ class Hop:
     """One target of a lane.
 
     token: the target's model as a JSON string, None where it is the client's own name. render: the beginning of the
-    request's head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`.
+    request's head (request line to the fixed headers) for a credential. slots: `Metrics.unary_slots`. codec: None where
+    bytes pass as they are.
     """
 
     def __init__(
@@ -60,6 +77,7 @@ class Hop:
         token: bytes | None,
         render: Callable[[Credential], bytes],
         slots: tuple[object, ...],
+        codec: Codec | None = None,
     ) -> None: ...
 
 class Lane:
@@ -109,6 +127,7 @@ class Unary:
 
     account, held, slot: what it is counted by, what is reserved, the ledger's slot (-1: none); input_tokens and
     output_tokens are those reserved, longest the output tokens reserved of firm limits. settled: all of that is over.
+    asked: what the target's codec made of the request, None where its bytes passed as they are.
     """
 
     account: Account
@@ -128,6 +147,8 @@ class Unary:
     credential: Credential
     principal: Principal
     peeked: Request
+    asked: Any
+    codec: Any
     response: Response
     error: Exception | None
     stale: bool

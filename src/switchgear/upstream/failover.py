@@ -91,7 +91,10 @@ class Failover:
         try:
             if call.error is not None:
                 raise call.error
-            answer = await judged(ctx, target.model, call.response, False)
+            if call.asked is None:
+                answer = await judged(ctx, target.model, call.response, False)
+            else:
+                answer = await call.codec.judged(ctx, call.response, call.asked)
         except FAILURES as error:
             failed = self._report(ctx, error, route, index, call.upstream, call.credential)
             return await self._again(ctx, route, index, error, failed)

@@ -14,6 +14,8 @@ from switchgear.hotpath._unary import FastPath, Hop, Lane
 from switchgear.routing.retry import Outcome
 from switchgear.routing.router import MAX_NAME_CHARS
 from switchgear.upstream import answers
+from switchgear.upstream.translated import TranslatedConversation
+from switchgear.upstream.unary_codec import UnaryCodec
 
 if TYPE_CHECKING:
     from switchgear.hotpath._unary import Accounts
@@ -56,19 +58,24 @@ class Lanes:
         if not 0 < len(ctx.model) <= MAX_NAME_CHARS:  # lanes are bounded in number, and so in size
             return
         if endpoint.fast and not ctx.stream and not self.fast.knows(endpoint.name, ctx.model):
-            hops = [hop for target in route.targets if (hop := self._hop(ctx, target)) is not None]
+            hops = [hop for target in route.targets if (hop := self._hop(ctx, route, target)) is not None]
             if len(hops) == len(route):
                 lane = Lane(
                     route, hops, json_string(ctx.model), ctx.model, "messages" in endpoint.required, endpoint.generates
                 )
                 self.fast.learn(endpoint.name, ctx.model, lane)
 
-    def _hop(self, ctx: RequestContext, target: Target) -> Hop | None:
+    def _hop(self, ctx: RequestContext, route: Route, target: Target) -> Hop | None:
         upstream = self._upstreams[target.provider]
         passage = upstream.passages.get(ctx.endpoint.name, upstream.passage)
-        if passage is not None or not isinstance(upstream.transport, Pool):
+        if not isinstance(upstream.transport, Pool):
+            return None
+        slots = self._metrics.unary_slots(ctx.endpoint.name, ctx.model, target.name)
+        if isinstance(passage, TranslatedConversation):
+            codec = UnaryCodec(passage, upstream, target, ctx.model, route.strict)
+            return Hop(target, upstream, upstream.transport, None, codec.start, slots, codec)
+        if passage is not None:
             return None
         token = json_string(target.model) if target.model != ctx.model else None
         render = partial(upstream.start, "POST", upstream.path(ctx.endpoint.path, target.model))
-        slots = self._metrics.unary_slots(ctx.endpoint.name, ctx.model, target.name)
         return Hop(target, upstream, upstream.transport, token, render, slots)

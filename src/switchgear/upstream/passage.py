@@ -137,13 +137,18 @@ async def whole_body(response: Answered) -> bytes:
 
 
 def client_headers(ctx: RequestContext, response: Answered, content_type: bytes) -> Headers:
-    """The headers of an answer that was made anew: none of the upstream's family but its request id."""
+    """The headers of an answer that was made anew."""
+    return made_headers(response, content_type) + own_headers(ctx)
+
+
+def made_headers(response: Answered, content_type: bytes) -> Headers:
+    """Of the upstream's headers none but its request id."""
     headers: Headers = [(b"content-type", content_type)]
     for name, value in response.headers:
         if name in _REQUEST_IDS:
             headers.append((b"x-switchgear-upstream-request-id", value))
             break
-    return headers + own_headers(ctx)
+    return headers
 
 
 def own_headers(ctx: RequestContext) -> Headers:

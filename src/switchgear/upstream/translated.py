@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from switchgear.routing.credentials import Credential
     from switchgear.routing.router import Route
-    from switchgear.types import Headers, RequestContext, Target
+    from switchgear.types import Headers, RequestContext, Target, Usage
     from switchgear.upstream.upstream import Answered, Upstream
     from switchgear.wire.conversation import Answer as Reply
     from switchgear.wire.conversation import Conversation, Encoded, Message, Part
@@ -60,7 +60,7 @@ FORMATS: dict[str, ModuleType] = {
 }
 ANTHROPIC_VERSION = (b"anthropic-version", b"2023-06-01")
 _EVENT_STREAM = b"text/event-stream; charset=utf-8"
-_JSON = b"application/json"
+JSON = b"application/json"
 _encode = msgspec.json.Encoder().encode
 # Members of a chat message that hold a provider's own reasoning (TRANSLATION §2.4).
 _PROOFS = frozenset(("reasoning_details", "thinking_blocks"))
@@ -93,28 +93,41 @@ class TranslatedConversation:
         self, ctx: RequestContext, route: Route, target: Target, upstream: Upstream, credential: Credential
     ) -> Answer:
         """Send once. Raises `UpstreamError`, `Overloaded`, `InvalidRequest`."""
-        conversation = conversation_of(ctx)
         encoded = encode(ctx, route, target, upstream, self.fmt)
         response = await ask(ctx, route, target, upstream, credential, encoded)
+        return await self.judged(ctx, upstream, response, encoded)
+
+    async def judged(self, ctx: RequestContext, upstream: Upstream, response: Answered, encoded: Encoded) -> Answer:
+        """The answer for the client, or the error that it is. Raises `UpstreamError`."""
+        conversation = conversation_of(ctx)
         try:
             if response.status >= 300:
                 raise await rejection(response, upstream)
             if ctx.stream:
                 return await self._streamed(ctx, response, conversation, encoded)
-            return await self._whole(ctx, response, conversation, encoded)
+            reply = self._read(await whole_body(response), encoded)
+            ctx.usage = usage_of(reply.usage, reply.service_tier)
+            return Answer(response, self.written(ctx, reply, conversation), headers=client_headers(ctx, response, JSON))
         except BaseException:
             response.close()
             raise
 
-    async def _whole(
-        self, ctx: RequestContext, response: Answered, conversation: Conversation, encoded: Encoded
-    ) -> Answer:
-        body = await whole_body(response)
+    def translate(
+        self, body: bytes, conversation: Conversation, encoded: Encoded, model: str
+    ) -> tuple[bytes, Usage | None]:
+        """A good answer read whole, as the client gets it, and its usage. model: the name to show.
+
+        Raises `UpstreamRejected`, `UpstreamProtocolError`.
+        """
+        reply = self._read(body, encoded)
+        out: bytes = DIALECTS[self.client].encode_response(reply, conversation, model)
+        return out, usage_of(reply.usage, reply.service_tier)
+
+    def _read(self, body: bytes, encoded: Encoded) -> Reply:
         reply: Reply = FORMATS[self.fmt].decode_response(body, encoded.context)
         if not reply.choices:
             raise UpstreamProtocolError("The upstream's answer has no choice.")
-        ctx.usage = usage_of(reply.usage, reply.service_tier)
-        return Answer(response, self.written(ctx, reply, conversation), headers=client_headers(ctx, response, _JSON))
+        return reply
 
     def written(self, ctx: RequestContext, reply: Reply, conversation: Conversation) -> bytes:
         """An answer as the client's body."""
@@ -132,7 +145,7 @@ class TranslatedConversation:
             await self._no_stream(response, encoded)
         translator = self.translator(ctx, conversation, encoded)
         first = await first_events(response, translator)
-        kind = _JSON if ctx.array else self.event_stream
+        kind = JSON if ctx.array else self.event_stream
         headers: Headers = [*client_headers(ctx, response, kind), (b"cache-control", b"no-cache")]
         return Answer(response, None, translator, first, headers)
 

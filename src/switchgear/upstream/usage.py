@@ -126,20 +126,20 @@ def usage_of(usage: TokenUsage | None, service_tier: str | None = None) -> Usage
     if usage is None:
         return None
     return Usage(
-        _counted(usage.input_tokens),
-        _counted(usage.output_tokens),
-        _counted(usage.cached_tokens),
-        _counted(usage.cache_write_tokens),
-        _counted(usage.reasoning_tokens),
-        input_audio_tokens=_counted(usage.audio_input_tokens),
-        cached_audio_tokens=_counted(usage.cached_audio_tokens),
-        output_audio_tokens=_counted(usage.audio_output_tokens),
+        _counted(usage.input_tokens) if usage.input_tokens else 0,
+        _counted(usage.output_tokens) if usage.output_tokens else 0,
+        _counted(usage.cached_tokens) if usage.cached_tokens else 0,
+        _counted(usage.cache_write_tokens) if usage.cache_write_tokens else 0,
+        _counted(usage.reasoning_tokens) if usage.reasoning_tokens else 0,
+        input_audio_tokens=_counted(usage.audio_input_tokens) if usage.audio_input_tokens else 0,
+        cached_audio_tokens=_counted(usage.cached_audio_tokens) if usage.cached_audio_tokens else 0,
+        output_audio_tokens=_counted(usage.audio_output_tokens) if usage.audio_output_tokens else 0,
         service_tier=SERVICE_TIERS.get(usage.service_tier or service_tier or "", ""),
-        cache_write_1h_tokens=_counted(usage.cache_write_1h_tokens),
-        input_image_tokens=_counted(usage.image_input_tokens),
-        output_image_tokens=_counted(usage.image_output_tokens),
+        cache_write_1h_tokens=_counted(usage.cache_write_1h_tokens) if usage.cache_write_1h_tokens else 0,
+        input_image_tokens=_counted(usage.image_input_tokens) if usage.image_input_tokens else 0,
+        output_image_tokens=_counted(usage.image_output_tokens) if usage.image_output_tokens else 0,
     )
 
 
-def _counted(tokens: int | None) -> int:
-    return tokens if tokens is not None and 0 < tokens <= MAX_TOKENS else 0
+def _counted(tokens: int) -> int:
+    return tokens if 0 < tokens <= MAX_TOKENS else 0

@@ -149,22 +149,20 @@ def encode_usage(usage: TokenUsage) -> dict[str, Any]:
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total_tokens,
     }
-    prompt = {
-        name: count
-        for name, count in (
-            ("cached_tokens", usage.cached_tokens),
-            ("cache_write_tokens", usage.cache_write_tokens),
-            ("audio_tokens", usage.audio_input_tokens),
-        )
-        if count is not None
-    }
+    prompt: dict[str, int] = {}
+    if usage.cached_tokens is not None:
+        prompt["cached_tokens"] = usage.cached_tokens
+    if usage.cache_write_tokens is not None:
+        prompt["cache_write_tokens"] = usage.cache_write_tokens
+    if usage.audio_input_tokens is not None:
+        prompt["audio_tokens"] = usage.audio_input_tokens
     if prompt:
         body["prompt_tokens_details"] = prompt
-    completion = {
-        name: count
-        for name, count in (("reasoning_tokens", usage.reasoning_tokens), ("audio_tokens", usage.audio_output_tokens))
-        if count is not None
-    }
+    completion: dict[str, int] = {}
+    if usage.reasoning_tokens is not None:
+        completion["reasoning_tokens"] = usage.reasoning_tokens
+    if usage.audio_output_tokens is not None:
+        completion["audio_tokens"] = usage.audio_output_tokens
     if completion:
         body["completion_tokens_details"] = completion
     return body

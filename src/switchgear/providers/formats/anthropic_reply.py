@@ -60,11 +60,11 @@ def decode_response(body: bytes, context: ReplyContext | None = None) -> Answer:
         created=int(time.time()),
         choices=[choice],
         usage=decode_usage(usage) if usage is not None else None,
-        service_tier=_TIERS.get(usage.service_tier or "") if usage is not None else None,
+        service_tier=TIERS.get(usage.service_tier or "") if usage is not None else None,
     )
 
 
-_TIERS = {"standard": "default", "priority": "priority"}
+TIERS = {"standard": "default", "priority": "priority"}
 
 
 def decode_blocks(blocks: list[Raw], context: ReplyContext) -> list[Part]:

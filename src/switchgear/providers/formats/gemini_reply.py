@@ -257,7 +257,10 @@ def decode_usage(usage: UsageMetadata) -> TokenUsage:
 
 def _of_modality(counts: list[ModalityCount] | None, modality: str) -> int | None:
     """Tokens of one modality, None where the upstream does not tell."""
-    return next((each.token_count for each in counts or () if each.modality == modality), None)
+    for each in counts or ():
+        if each.modality == modality:
+            return each.token_count
+    return None
 
 
 def decode_error(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> UpstreamFault:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["decode_error", "decode_items", "decode_response", "decode_usage", "encode_request"]
 
 PATH = "/responses"
-_MIN_OUTPUT = 16
+MIN_OUTPUT = 16
 _USER_LENGTH = 64
 _CALL_ID_LENGTH = 64
 _EMPTY = {"type": "object", "properties": {}}
@@ -105,7 +105,7 @@ def _extensions(conversation: Conversation, body: dict[str, Any], include: list[
 
 def _options(conversation: Conversation, body: dict[str, Any], loss: Loss) -> None:
     if conversation.max_tokens is not None:
-        body["max_output_tokens"] = max(conversation.max_tokens, _MIN_OUTPUT)
+        body["max_output_tokens"] = max(conversation.max_tokens, MIN_OUTPUT)
     for name in ("temperature", "top_p", "service_tier"):
         value = getattr(conversation, name)
         if value is not None:
