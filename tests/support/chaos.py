@@ -27,13 +27,15 @@ from switchgear.config.load import load
 from switchgear.limits.declared import Declared
 from switchgear.limits.snapshot import rows as limit_rows
 from switchgear.state import open_store
-from tests.support.chaos_load import KEYS, Storm
+from tests.support.chaos_load import ANSWER_TOKENS, KEYS, Storm, prompt_tokens
 from tests.support.chaos_verdict import Memory, Phase, Seen, Verdict, judge
 from tests.support.databases import PostgresProcess
 from tests.support.metered import Row, metered
 from tests.support.processes import GatewayProcess, SimulatorProcess, wait_for
 from tests.support.redis_server import RedisServer
 
+INPUT_USD, OUTPUT_USD = 10.0, 40.0
+"""For a million tokens."""
 LOG_LINES = 30
 QUOTA = 1024 * 1024
 PLENTY = 1024 * 1024 * 1024
@@ -84,7 +86,7 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
         config = metered(
             folder,
             simulator,
-            prices={"sim/*": {"input": 10.0, "output": 40.0}},
+            prices={"sim/*": {"input": INPUT_USD, "output": OUTPUT_USD}},
             database={"url": await postgres.create()},
             state={"url": redis.url},
             server={"workers": plan.workers},
@@ -106,7 +108,9 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
         seen.exit_status = gateway.child.poll()
         await _rest(gateway, seen)
         seen.complaints = complaints(gateway.output)
-        return judge(seen, budget_usd=plan.budget_usd, least=int(plan.seconds * plan.rate / 10), timed=plan.timed)
+        reserved = round((prompt_tokens() * INPUT_USD + ANSWER_TOKENS * OUTPUT_USD) * 1000)
+        least = int(plan.seconds * plan.rate / 10)
+        return judge(seen, budget_usd=plan.budget_usd, reserved=reserved, least=least, timed=plan.timed)
     finally:
         redis.stop()
         if gateway is not None:

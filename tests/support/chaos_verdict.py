@@ -98,15 +98,16 @@ class Verdict:
         return "\n".join([*lines, f"verdict: {'FAILED' if self.wrong else 'ok'}"])
 
 
-def judge(seen: Seen, *, budget_usd: float, least: int, timed: bool) -> Verdict:
-    """The verdict. least: how many answers have to be delivered. timed: judge times and memory."""
+def judge(seen: Seen, *, budget_usd: float, reserved: int, least: int, timed: bool) -> Verdict:
+    """The verdict. reserved: what a request reserves of the budget, nano-dollars. least: how many answers have to be
+    delivered. timed: judge times and memory."""
     verdict = Verdict(seen)
     budget = round(budget_usd * 1e9)
     _answers(verdict, least)
     _statuses(verdict)
     dropped = _rows(verdict)
     _money(verdict, budget, dropped)
-    _refusals(verdict, budget, dropped)
+    _refusals(verdict, budget, reserved, dropped)
     _times(verdict, timed)
     _memory(verdict, timed)
     return verdict
@@ -220,11 +221,11 @@ def _usual(seen: Seen) -> int:
     return int(usual[0][0]) if usual else 0
 
 
-def _refusals(verdict: Verdict, budget: int, dropped: list[Sent]) -> None:
+def _refusals(verdict: Verdict, budget: int, reserved: int, dropped: list[Sent]) -> None:
     """A budget refuses when what is spent and what is reserved leave no room for one more request, and not before.
 
     What others of the time reserved is not known afterwards: each request of the key that was under way, or that a kill
-    cut off before it had a row, counts with the dearest reservation that was seen.
+    cut off before it had a row, counts with what it reserved.
     """
     seen = verdict.seen
     refused = [one for one in seen.sent if one.status == 402]
@@ -234,7 +235,6 @@ def _refusals(verdict: Verdict, budget: int, dropped: list[Sent]) -> None:
     gone = [(one.ended_s, _usual(seen)) for one in dropped if one.key == "closed"]
     ended = sorted([*((_ended_s(row, seen.began), row["cost_nanousd"]) for row in rows), *gone])
     moments, sums = [at for at, _ in ended], list(accumulate(cost for _, cost in ended))
-    dearest = max(cost for _, cost in ended)
     served = [one for one in seen.sent if one.key == "closed" and one.status != 402]
     whole = {one.request_id for one in served if one.whole}
     # What a killed worker's requests had reserved counts as spent, also of those whose upstream was not asked yet.
@@ -246,15 +246,15 @@ def _refusals(verdict: Verdict, budget: int, dropped: list[Sent]) -> None:
         count = bisect_right(moments, one.ended_s)
         under_way = bisect_right(begun, one.ended_s) - bisect_right(done, one.at_s)
         unsent = max(0, bisect_right(cut, one.ended_s) - bisect_right(with_row, one.ended_s))
-        room = budget - (sums[count - 1] if count else 0) - (under_way + unsent) * dearest
-        if room >= dearest:
+        room = budget - (sums[count - 1] if count else 0) - (under_way + unsent) * reserved
+        if room >= reserved:
             early.append((one.at_s, room, one))
     verdict.figures["refused for the budget"] = f"{len(refused)}, of them with room left {len(early)}"
     if early:
         at_s, room, one = early[0]
         verdict.wrong.append(
             f"{len(early)} requests were refused while the budget had room, the first at {at_s:.1f} s with {room} left "
-            f"(a request reserves up to {dearest}): {one}"
+            f"(a request reserves {reserved}): {one}"
         )
 
 
