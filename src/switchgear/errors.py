@@ -228,6 +228,14 @@ class Overloaded(GatewayError):
     code = "overloaded"
 
 
+class LedgerFull(GatewayError):
+    """There is no room for the row of an upstream request, at whichever target: to try another is of no use."""
+
+    status = 503
+    type = "server_error"
+    code = "ledger_full"
+
+
 class UpstreamError(GatewayError):
     """`answered` tells whether the upstream sent any byte of an answer: if it did not, another try is safe."""
 

@@ -24,7 +24,7 @@ from switchgear.accounting.ledger import Ledger
 from switchgear.config.values import Duration, Size
 from switchgear.db.migrate import migrate
 from switchgear.db.usage import Batch, Moved, open_store
-from switchgear.errors import Overloaded
+from switchgear.errors import LedgerFull
 from switchgear.hotpath._journal import Journal, label
 from tests.accounting.ledgers import BASE_US, environment, left_behind, numbers, query, settings, write
 from tests.support.databases import PostgresProcess
@@ -273,7 +273,7 @@ async def test_a_full_ledger_refuses_until_it_is_drained(database_url: str, root
     while not ledger.full:
         ledger.append(ledger.open(LABEL, b"%d" % admitted, 1), 200)
         admitted += 1
-    with pytest.raises(Overloaded) as refused:
+    with pytest.raises(LedgerFull) as refused:
         fill(ledger)
     assert (refused.value.status, refused.value.code, refused.value.retry_after_s) == (503, "ledger_full", 5.0)
     assert ledger.full

@@ -37,6 +37,7 @@ def test_full(start_gateway: Start, sim: SimulatorProcess, tmp_path: Path, polic
         refused = next(got for got in found if got.status == 503)
         assert b'"ledger_full"' in refused.body
         assert refused.headers[b"retry-after"] == b"5"
+        assert total(gateway.metrics(), "switchgear_retries_total") == 0  # no target could do better
         until(lambda: {row["request_id"] for row in usage(gateway)} >= served, "all of them have rows")
         assert len(usage(gateway)) == len(served) + 1
         assert post(gateway.origin, chat("sim;tokens=1")).status == 200

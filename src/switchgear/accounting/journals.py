@@ -62,6 +62,12 @@ def adopt(root: Path, settings: LedgerSettings, mine: set[str]) -> Iterator[Jour
             continue
 
 
+def recover(root: Path, settings: LedgerSettings) -> None:
+    """Write the rows of requests that ended processes left open. Their journals stay for whoever adopts them."""
+    for journal in adopt(root, settings, set()):
+        journal.close()
+
+
 def remove(journal: Journal) -> None:
     """Delete a journal that is drained. Its lock is held until nothing of it is left."""
     shutil.rmtree(journal.folder, ignore_errors=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from switchgear.accounting import journals
 from switchgear.accounting.drain import Drain, DrainState
 from switchgear.config.schema_prices import Ledger as LedgerSettings
-from switchgear.errors import Overloaded
+from switchgear.errors import LedgerFull
 from switchgear.hotpath._journal import SEGMENT_HEAD_BYTES, Journal, JournalFull
 from switchgear.types import Usage
 
@@ -97,7 +97,7 @@ class Ledger:
         """A slot for an upstream request that is about to be sent.
 
         label: from `hotpath._journal.label`. The tokens and the cost are those reserved: the row has them if this
-        process is killed. Raises Overloaded (503) when the ledger is full.
+        process is killed. Raises LedgerFull (503).
         """
         try:
             return self.journal.open(
@@ -133,10 +133,9 @@ class Ledger:
         self.journal.abandon(slot)
 
 
-def refusal() -> Overloaded:
+def refusal() -> LedgerFull:
     """What a request gets that cannot be accounted for."""
-    return Overloaded(
+    return LedgerFull(
         "The usage ledger is full: no request is served that it could not record. Try again later.",
-        code="ledger_full",
         retry_after_s=RETRY_AFTER_S,
     )

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from switchgear.accounting import journals
 from switchgear.accounting.ledger import Ledger
 from switchgear.accounting.prices import Prices
 from switchgear.accounting.spent import spent
@@ -64,7 +65,7 @@ async def build(
         config,
         store,
         directory=Path(config.ledger.path) / "leases" if shared and ledger is not None else None,
-        seed=seed_of(config) if ledger is not None else None,
+        seed=seed_of(config, recover=True) if ledger is not None else None,
         counters=counters,
     )
     if ledger is not None:
@@ -96,8 +97,9 @@ async def stop(metering: Metering) -> None:
         await metering.ledger.stop()
 
 
-def seed_of(config: Config) -> Seed:
-    """What the ledger knows to have been spent of a limit: how its counter is rebuilt."""
+def seed_of(config: Config, *, recover: bool = False) -> Seed:
+    """What the ledger knows to have been spent of a limit: how its counter is rebuilt. recover: first write the rows of
+    requests that were open in a process when it was killed: nobody else tells a store that is new of them."""
     url, root = config.database.url, Path(config.ledger.path)
     migrated = False
 
@@ -106,6 +108,8 @@ def seed_of(config: Config) -> Seed:
         if not migrated:
             await ensure_head(url)
             migrated = True
+        if recover:
+            await asyncio.to_thread(journals.recover, root, config.ledger)
         names = {field: value for field in _FIELDS if (value := getattr(limit.scope, field))}
         found = await spent(url, root, names, since_s * 1_000_000 if since_s else None)
         if limit.resource == "cost":

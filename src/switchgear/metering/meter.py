@@ -154,8 +154,7 @@ class Meter:
     async def begin(self, target: Target, credential: str) -> None:
         """An attempt is about to be sent.
 
-        Raises PriceUnknown, LimitReached and StateUnavailable, Overloaded when the ledger is full. Nothing is held
-        then.
+        Raises PriceUnknown, LimitReached, StateUnavailable and LedgerFull. Nothing is held then.
         """
         metering, ctx = self._metering, self.ctx
         own = metering.limits_of_attempt(ctx, target, credential)
