@@ -102,7 +102,7 @@ async def chaos(folder: Path, plan: Plan) -> Verdict:
         storm = Storm(gateway.port, plan.seconds, plan.rate)
         events = _Events(gateway, redis, postgres, plan, storm, config)
         seen = events.seen
-        seen.began = time.time()
+        seen.began, seen.rate = time.time(), plan.rate
         await asyncio.gather(storm.run(), events.run())
         seen.sent, seen.skipped, seen.late_s = storm.sent, storm.skipped, storm.late_s
         seen.exit_status = gateway.child.poll()

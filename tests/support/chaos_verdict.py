@@ -34,6 +34,8 @@ SEGMENT_ROWS = 400
 """At most in a segment, which is an eighth of the quota."""
 RELOAD_S = 5.0
 """Within which the workers have read the configuration again."""
+REBUILD_S = 0.25
+"""Between the question what was spent and the counter that has it."""
 GROWTH_MIB = 48.0
 """More than that is no noise of an allocator."""
 STORES = ("Redis stalls", "Redis killed", "PostgreSQL away", "Redis and PostgreSQL away")
@@ -60,12 +62,13 @@ class Memory(NamedTuple):
 
 @dataclass
 class Seen:
-    """Everything that a run left. began: the wall clock at its beginning, Unix seconds."""
+    """Everything that a run left. began: the wall clock at its beginning, Unix seconds. rate: requests a second."""
 
     sent: list[Sent] = field(default_factory=list)
     skipped: int = 0
     late_s: list[float] = field(default_factory=list)
     began: float = 0.0
+    rate: float = 0.0
     phases: list[Phase] = field(default_factory=list)
     kills: list[float] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
@@ -106,7 +109,7 @@ def judge(seen: Seen, *, budget_usd: float, reserved: int, least: int, timed: bo
     _answers(verdict, least)
     _statuses(verdict)
     dropped = _rows(verdict)
-    _money(verdict, budget, dropped)
+    _money(verdict, budget, reserved, dropped)
     _refusals(verdict, budget, reserved, dropped)
     _times(verdict, timed)
     _memory(verdict, timed)
@@ -188,10 +191,12 @@ def _rows(verdict: Verdict) -> list[Sent]:
     return missing
 
 
-def _money(verdict: Verdict, budget: int, dropped: list[Sent]) -> None:
+def _money(verdict: Verdict, budget: int, reserved: int, dropped: list[Sent]) -> None:
     """No budget is overshot, and at rest the counters are what the ledger says, and what was dropped from it.
 
-    A request that was cut off after it had reserved and before its upstream was asked is counted, and has no row.
+    A request that was cut off after it had reserved and before its upstream was asked is counted, and has no row. While
+    a counter is rebuilt, requests of a limit that fails open pass: what ends between the question to the ledger and its
+    answer's arrival in Redis may be missing there (docs/limits.md).
     """
     seen, figures, wrong = verdict.seen, verdict.figures, verdict.wrong
     usual = _usual(seen)
@@ -200,18 +205,17 @@ def _money(verdict: Verdict, budget: int, dropped: list[Sent]) -> None:
     figures["spent of the budget"] = f"${spent / 1e9:.6f} of ${budget / 1e9:.6f}"
     if spent > budget:
         wrong.append(f"the budget of ${budget / 1e9} was overshot: ${spent / 1e9}")
-    dearest = max((row["cost_nanousd"] for row in rows), default=0)
     asked = sum(row["key"] == "open" for row in seen.rows) + sum(one.key == "open" for one in dropped)
     for limit in seen.limits:
         name, key = ("cost", "closed") if limit["resource"] == "cost" else ("requests", "open")
-        mine, each = (spent, dearest) if key == "closed" else (asked, 1)
+        mine, each, missed = (spent, reserved, 0) if key == "closed" else (asked, 1, round(seen.rate * REBUILD_S))
         cut = each * sum(1 for one in seen.sent if one.key == key and not one.whole)
         figures[f"counted of {name}"] = (
             f"{limit['used']}, by the ledger {mine}; reserved {limit['reserved']}, leased {limit['leased']}"
         )
         if limit["reserved"]:
             wrong.append(f"{limit['reserved']} of {name} stayed reserved after all was at rest")
-        if not mine <= limit["used"] <= mine + cut:
+        if not mine - missed <= limit["used"] <= mine + cut:
             wrong.append(f"{name}: {limit['used']} are counted, by the ledger {mine}, and up to {cut} were cut off")
 
 
