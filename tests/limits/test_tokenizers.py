@@ -80,10 +80,6 @@ def body(**fields: Any) -> bytes:
         ({"messages": [{"role": "user", "name": "hello", "content": "hello world"}]}, 3 + 4 + 1 + 3),
         ({"messages": [{"role": "system", "content": "hello"}, {"role": "user", "content": " world"}]}, 2 + 8 + 3),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "hello world"}]}]}, 2 + 4 + 3),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:" * 99}}]}]},
-            4 + 3,
-        ),
         ({"messages": [{"role": "user", "content": "<|end|>"}]}, 7 + 4 + 3),
         ({"prompt": "hello world"}, 2),
         ({"input": ["hello", "hello"]}, 2),
@@ -109,6 +105,12 @@ def test_what_cannot_be_counted(words: Encoding) -> None:
     assert count(words, b'{"prompt": "' + b"a" * MAX_BODY_BYTES + b'"}') is None
     deep = b'{"prompt": ' + b"[" * 900 + b'"hello"' + b"]" * 900 + b"}"
     assert count(words, deep) == 1
+    tool = b"[" * 400 + b"]" * 400
+    assert count(words, b'{"messages": [], "tools": [' + tool + b"]}") is None
+    picture = {"type": "image_url", "image_url": {"url": "data:"}}
+    assert count(words, body(messages=[{"role": "user", "content": [picture]}])) is None
+    assert count(words, body(prompt=[1, 2, 3])) is None
+    assert count(words, body(input=[[1, 2], [3]])) is None
 
 
 def test_models_without_a_loaded_encoding_are_guessed() -> None:

@@ -74,6 +74,7 @@ def test_what_is_said(endpoint: Endpoint, body: dict[str, Any], tokens: int, cho
         (OLLAMA, {"max_tokens": 3, "n": 4}, 1),  # not its words
         (OLLAMA, {"options": {"num_predict": -1}}, 1),
         (OLLAMA, {"options": "none"}, 1),
+        (OLLAMA, {"options": {"num_predict": 1}, "Options": {"num_predict": 100_000}}, 1),  # Go folds case
     ],
 )
 def test_nothing_is_said(endpoint: Endpoint, body: dict[str, Any], choices: int) -> None:

@@ -34,22 +34,9 @@ _OF_A_MESSAGE = 4  # its role is one of them
 _OF_A_NAME = 1
 _OF_THE_ANSWER = 3
 _PROMPTS = ("messages", "input", "prompt", "system", "instructions")
-_NO_TEXT = frozenset(
-    (
-        "type",
-        "role",
-        "id",
-        "call_id",
-        "tool_call_id",
-        "image_url",
-        "image",
-        "source",
-        "input_audio",
-        "file",
-        "file_data",
-    )
-)
-"""Keys below which is no text for the model: words of the format, references, images and sound."""
+_MEDIA = frozenset(("image_url", "image", "images", "source", "input_audio", "file", "file_data"))
+_NO_TEXT = frozenset(("type", "role", "id", "call_id", "tool_call_id"))
+"""Keys below which is no text for the model: words of the format, and references."""
 
 
 class TokenizedEstimates(Estimates):
@@ -87,7 +74,7 @@ class TokenizedEstimates(Estimates):
 
 
 def count(encoding: Encoding, body: bytes) -> int | None:
-    """Input tokens of a request as JSON; None where it is too large or cannot be read."""
+    """Input tokens of a request as JSON; None where it is too large, cannot be read, or holds more than texts."""
     if len(body) > MAX_BODY_BYTES:
         return None
     try:
@@ -96,8 +83,13 @@ def count(encoding: Encoding, body: bytes) -> int | None:
         return None
     if not isinstance(request, dict):
         return None
+    if _beyond_text(request):
+        return None
     texts = [text for field in _PROMPTS if field in request for text in _texts(request[field])]
-    texts += [orjson.dumps(tool).decode() for tool in _list(request.get("tools"))]
+    try:
+        texts += [orjson.dumps(tool).decode() for tool in _list(request.get("tools"))]
+    except TypeError:  # nested deeper than orjson writes
+        return None
     messages = _list(request.get("messages"))
     names = sum(isinstance(message, dict) and "name" in message for message in messages)
     frame = _OF_A_MESSAGE * len(messages) + _OF_A_NAME * names + _OF_THE_ANSWER if messages else 0
@@ -124,6 +116,22 @@ def _texts(value: Any) -> Iterator[str]:
             waiting.extend(reversed(one))
         elif isinstance(one, dict):
             waiting.extend(below for key, below in reversed(one.items()) if key not in _NO_TEXT)
+
+
+def _beyond_text(request: dict[str, Any]) -> bool:
+    """Whether the prompt holds token ids, images, sound or files: for those the estimate by bytes is the better one."""
+    waiting = [request[field] for field in _PROMPTS if field in request]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            if any(type(item) is int for item in one):
+                return True
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            if not _MEDIA.isdisjoint(one):
+                return True
+            waiting.extend(one.values())
+    return False
 
 
 def _list(value: Any) -> list[Any]:

@@ -72,6 +72,7 @@ class _Ollama(Struct):
 _completions = msgspec.json.Decoder(_Completions).decode
 _gemini = msgspec.json.Decoder(_Gemini).decode
 _ollama = msgspec.json.Decoder(_Ollama).decode
+_names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def length_of(ctx: RequestContext, estimates: Estimates, max_output_tokens: int) -> Length:
@@ -132,6 +133,8 @@ def _of_gemini(body: bytes) -> tuple[int, int]:
 def _of_ollama(body: bytes) -> int:
     try:
         options = _ollama(body).options
+        if any(name != "options" and name.casefold() == "options" for name in _names(body)):
+            return -1  # Go reads names in any case: Ollama takes the last one
     except (msgspec.MsgspecError, UnicodeDecodeError):  # the upstream will say so
         return -1
     tokens = _whole(options.num_predict) if options is not None else -1

@@ -30,7 +30,7 @@ class ListedModel(Struct, frozen=True):
 
 def openai_model(model: ListedModel) -> dict[str, Any]:
     """OpenAI's and Anthropic's fields in one object: each SDK reads its own."""
-    stamp = datetime.datetime.fromtimestamp(model.created, datetime.UTC)
+    stamp = _created(model)
     return {
         "id": model.name,
         "object": "model",
@@ -98,7 +98,15 @@ def _ollama_details() -> dict[str, Any]:
 
 
 def _modified_at(model: ListedModel) -> str:
-    return datetime.datetime.fromtimestamp(model.created, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _created(model).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _created(model: ListedModel) -> datetime.datetime:
+    """The beginning of 1970 where an upstream told a time that is none."""
+    try:
+        return datetime.datetime.fromtimestamp(model.created, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 def encode_ollama_tags(models: list[ListedModel]) -> bytes:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from switchgear.providers.model_traits import target_model
+from switchgear.providers.reading import read_request
 
 if TYPE_CHECKING:
     from switchgear.types import RequestContext
@@ -52,8 +53,10 @@ def _with(body: bytes, name: str, tokens: int) -> bytes:
 def _with_option(body: bytes, tokens: int) -> bytes:
     """Ollama's bound is one of the `options`."""
     members = _members.decode(body)
+    # Go reads names in any case, and the last one wins.
+    members = {name: value for name, value in members.items() if name == "options" or name.casefold() != "options"}
     own = members.get("options")
-    options = _members.decode(own) if own is not None and bytes(own).strip() != b"null" else {}
+    options = read_request(_members, own, "options") if own is not None and bytes(own).strip() != b"null" else {}
     options["num_predict"] = Raw(b"%d" % tokens)
     members["options"] = Raw(_encode(options))
     return _encode(members)
@@ -64,7 +67,7 @@ def _with_config(body: bytes, tokens: int) -> bytes:
     members = _members.decode(body)
     name = "generation_config" if "generation_config" in members else "generationConfig"
     own = members.get(name)
-    config = _members.decode(own) if own is not None and bytes(own).strip() != b"null" else {}
+    config = read_request(_members, own, name) if own is not None and bytes(own).strip() != b"null" else {}
     config.pop("max_output_tokens", None)
     config["maxOutputTokens"] = Raw(b"%d" % tokens)
     members[name] = Raw(_encode(config))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from switchgear.errors import UpstreamProtocolError
 from switchgear.providers.finish import TO_OLLAMA
-from switchgear.providers.reading import as_object, given
+from switchgear.providers.reading import as_object, given, read_reply
 from switchgear.wire.chat import ChatLogprob, ChatLogprobs
 from switchgear.wire.conversation import Media, Reasoning, Refusal, Text, ToolCall
 
@@ -30,7 +31,7 @@ def encode_response(answer: Answer, conversation: Conversation, model: str = "",
     return _encode(
         {
             **head(answer, model),
-            "message": encode_message(choice.parts),
+            "message": encode_message(choice.parts, cut=choice.finish == "length"),
             **ending(choice),
             **figures(answer.usage, elapsed_ns),
         }
@@ -58,7 +59,7 @@ def ending(choice: Choice) -> dict[str, Any]:
         finish = "content_filter"  # its words are text, so the reason must say what they are
     body: dict[str, Any] = {"done": True, "done_reason": TO_OLLAMA[finish]}
     if given(choice.logprobs):
-        body["logprobs"] = [_logprob(one) for one in _logprobs.decode(choice.logprobs).content or ()]
+        body["logprobs"] = [_logprob(one) for one in read_reply(_logprobs, choice.logprobs).content or ()]
     return body
 
 
@@ -81,8 +82,12 @@ def encode_usage(usage: TokenUsage) -> dict[str, Any]:
     return {"prompt_eval_count": usage.input_tokens, "eval_count": usage.output_tokens}
 
 
-def encode_message(parts: list[Part]) -> dict[str, Any]:
-    """An assistant message: text joined, thoughts beside it, calls with objects as arguments."""
+def encode_message(parts: list[Part], *, cut: bool = False) -> dict[str, Any]:
+    """An assistant message: text joined, thoughts beside it, calls with objects as arguments.
+
+    cut: the answer came to its maximum; a call that it broke off is none. Raises `UpstreamProtocolError` where another
+    call's arguments are no object.
+    """
     message: dict[str, Any] = {"role": "assistant", "content": text_of(parts)}
     thinking = thoughts_of(parts)
     if thinking:
@@ -90,7 +95,7 @@ def encode_message(parts: list[Part]) -> dict[str, Any]:
     images = images_of(parts)
     if images:
         message["images"] = images
-    calls = [part for part in parts if type(part) is ToolCall]
+    calls = [part for part in parts if type(part) is ToolCall and not (cut and _arguments(part) is None)]
     if calls:
         message["tool_calls"] = [_call(call, index) for index, call in enumerate(calls)]
     return message
@@ -112,14 +117,25 @@ def images_of(parts: list[Part]) -> list[str]:
 
 
 def _call(call: ToolCall, index: int) -> dict[str, Any]:
-    arguments = as_object(call.arguments)
-    function = {"index": index, "name": call.name, "arguments": arguments if arguments is not None else {}}
+    arguments = _arguments(call)
+    if arguments is None:
+        raise UpstreamProtocolError("The upstream's tool arguments are not a JSON object.")
+    function = {"index": index, "name": call.name, "arguments": arguments}
     return {"id": call.id, "function": function}
 
 
+def _arguments(call: ToolCall) -> msgspec.Raw | None:
+    """None where they are no JSON object; a call without any has none to give."""
+    return as_object(call.arguments or "{}")
+
+
 def stamp(unix_s: int) -> str:
-    """RFC 3339 of a time in unix seconds."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """RFC 3339 of a time in unix seconds; now where an upstream told a time that is none."""
+    try:
+        when = datetime.fromtimestamp(unix_s, UTC)
+    except (ValueError, OverflowError, OSError):
+        when = datetime.now(UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def one_line(body: bytes) -> bytes:
