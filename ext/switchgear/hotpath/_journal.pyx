@@ -471,7 +471,10 @@ cdef class Journal:
         cdef Py_ssize_t wanted = max(FIRST_SLOTS, self.slots * 2)
         if wanted > self.max_slots:
             raise JournalFull(f"{self.slots} upstream requests are open")
-        self.map_table(wanted)
+        try:
+            self.map_table(wanted)
+        except OSError as error:
+            raise JournalFull(f"the table of open requests cannot grow: {os.strerror(error.errno)}") from None
         return 0
 
     cdef int map_table(self, Py_ssize_t slots) except -1:

@@ -20,6 +20,7 @@ cdef enum:
     SEQ = 3
     KIND = 4
     LENGTH = 5
+    BASE = 6
     HEAD = 64         # bytes before the key
     SLOT = 256        # bytes
 
@@ -116,6 +117,8 @@ cdef class Bucket:
         if self.slot == NULL:
             memset(self.own, 0, sizeof(self.own))
             self.slot = <cell *>self.own
+        else:
+            self.slot[BASE] = base
         self.slot[SPENT] = base
         self.limit = limit
         self.resource = resource

@@ -253,8 +253,8 @@ cdef class FastPath:
             if held is None:  # to wait for the shared state, or to refuse, is the gateway's affair
                 return None
         if self.journal is not None:
-            tags = self.tags_of(head.tags, body) if head.tags or b'"metadata"' in body else b""
             try:
+                tags = self.tags_of(head.tags, body) if head.tags or b'"metadata"' in body else b""
                 slot = self.journal.open(
                     account.label, request_id, 1, tags=tags, input_tokens=input_tokens, output_tokens=longest,
                     cost_nanousd=dearest, unknown_price=account.flagged,
@@ -263,6 +263,10 @@ cdef class FastPath:
                 if held is not None:
                     held.release()
                 return None
+            except BaseException:  # whatever goes wrong before anything is sent costs nothing
+                if held is not None:
+                    held.release()
+                raise
         conn = hop.pool.take_unused(now)
         if conn is None:
             if held is not None:

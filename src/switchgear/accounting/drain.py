@@ -173,6 +173,8 @@ class Drain:
     def _failed(self, error: Exception) -> None:
         self.state.failures += 1
         self.state.reachable = False
+        if "no such table" in str(error):
+            self._migrated = False  # the file was replaced by another
         for held in list(self._held.values()):
             held.sync()
         now = time.monotonic()

@@ -52,7 +52,13 @@ class _Sqlite(Snapshot):
         self._connection = connection
 
     async def all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        return await asyncio.to_thread(lambda: self._connection.execute(query, values).fetchall())
+        work = asyncio.ensure_future(asyncio.to_thread(lambda: self._connection.execute(query, values).fetchall()))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._connection.interrupt()  # nobody may close it while a thread is in it
+            await asyncio.gather(work, return_exceptions=True)
+            raise
 
 
 class _Postgres(Snapshot):

@@ -24,7 +24,7 @@ class Slots:
     size), which is allocated and survives this process.
 
     A slot is `SLOT_BYTES` long: eight 64-bit integers in the machine's byte order (available, reserved, spent, seq,
-    kind, length of the key, two unused), then the key. A length of 0 is a slot without a bucket.
+    kind, length of the key, what spent began with, one unused), then the key. A length of 0 is a slot without a bucket.
     Raises `OSError` when the file cannot be allocated, `MemoryError` when it cannot be mapped, `ValueError` for a count
     that makes no sense.
     """

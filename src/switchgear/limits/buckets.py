@@ -126,7 +126,7 @@ class Buckets:
                 break
             if not force and now - held.used_at < IDLE_S:
                 continue
-            if bucket.available or bucket.reserved or held.asking or held.need or bucket.spent != held.acked:
+            if bucket.available or bucket.reserved or held.asking or held.need or held.has_news(bucket):
                 continue
             bucket.ends_at = -inf  # sets that still name it ask for another one
             self._base = max(self._base, bucket.spent)

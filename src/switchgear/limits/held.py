@@ -52,6 +52,7 @@ class Held:
         "end_s",
         "free",
         "granted_at",
+        "have",
         "heard",
         "idle_elsewhere",
         "key",
@@ -62,6 +63,7 @@ class Held:
         "rate",
         "reserved",
         "seed",
+        "seeded_at",
         "seeding",
         "slack",
         "slack_since",
@@ -87,10 +89,12 @@ class Held:
         self.free = 0  # what nobody holds, as the store last said
         self.spent = 0  # of all workers, as the store last said
         self.reserved = 0  # of this worker, as it last told
+        self.have = 0  # what this worker has, as the store knows it
         self.idle_elsewhere = 0
         self.next_ms = 0
         self.wanted = False
         self.seed = -1
+        self.seeded_at = 0.0
         self.seeding = False
         self.unsure_since: float | None = None  # since when its counter is being rebuilt, and nothing granted
         self.slice = 0
@@ -139,6 +143,7 @@ class Held:
         elif self.unsure_since is None:
             self.unsure_since = now
         self.acked, self.reserved = ask.spent, ask.reserved
+        self.have = ask.have + told.granted
         self.spent, self.free = told.spent, capacity - told.spent - told.held
         self.idle_elsewhere, self.next_ms, self.wanted = told.idle, told.next_ms, told.wanted
         if told.status is Status.OK:
@@ -181,7 +186,11 @@ class Held:
 
     def has_news(self, bucket: Bucket) -> bool:
         """Whether the store knows less of it than it could."""
-        return bool(bucket.spent != self.acked or bucket.reserved != self.reserved)
+        return bool(
+            bucket.spent != self.acked
+            or bucket.reserved != self.reserved
+            or bucket.available + bucket.reserved != self.have
+        )
 
     def report_due(self, now: float, capacity: int) -> bool:
         """Whether the store is to be told what is new here."""

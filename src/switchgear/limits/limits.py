@@ -254,7 +254,10 @@ class Limits:
         if len(self._sets) >= MAX_SETS:
             for old in list(self._sets)[: MAX_SETS // 8]:
                 del self._sets[old]
-        made = LimitSet(self.leases.clock, tuple(self.leases.buckets.of(limit) for limit in limits))
+        buckets = tuple(self.leases.buckets.of(limit) for limit in limits)
+        for bucket, limit in zip(buckets, limits, strict=True):
+            bucket.limit = limit  # a request of before a reload may have opened it with the limit of then
+        made = LimitSet(self.leases.clock, buckets)
         self._sets[key] = made
         return made
 

@@ -147,10 +147,10 @@ def _ask(slot: bytes, heard: bool) -> Ask | None:
     A store that does not know the worker has lost what it knew, and asks the ledger what was spent. Of a worker that
     it never answered, begun and killed while it was away, it was told nothing: all of it is told.
     """
-    _, reserved, spent, seq, kind, length, _, _ = _COUNTERS.unpack_from(slot)
+    _, reserved, spent, seq, kind, length, base, _ = _COUNTERS.unpack_from(slot)
     if not 0 < length <= KEY_BYTES or seq == 0:
         return None
     key = slot[_COUNTERS.size : _COUNTERS.size + length].decode("utf-8")
     if kind != Kind.SLOTS:
         spent += reserved
-    return Ask(key, Kind(kind), 0, seq=seq + 1, acked=spent if heard else 0, spent=spent)
+    return Ask(key, Kind(kind), 0, seq=seq + 1, base=base, acked=spent if heard else base, spent=spent)

@@ -30,6 +30,11 @@ TIMEOUT_S = 0.25
 SEED_S = 5.0
 BACKOFF_S = (0.1, 2.0)
 """After a failure the store is left alone for the first, doubled with each further one up to the second."""
+UNKNOWN = -1
+SEEDS = 4
+"""How many counters are asked for at a time when many are lost: each question reads the ledger."""
+SEED_FRESH_S = 1.0
+"""A seed that could not be told for so long is asked for again: more was spent since."""
 _SECOND_MS = 1000
 
 
@@ -75,6 +80,7 @@ class Talk:
         self._ttl_ms = int(ttl_s * 1000)
         self._settle_ms = 0 if store.alone else self._ttl_ms + 100
         self._epoch = ""
+        self._seeds = asyncio.Semaphore(SEEDS)
         self._calls = 0
         self._seq = 0
         self._rest_until = 0.0  # after a failure the store is left alone till then
@@ -103,6 +109,8 @@ class Talk:
             ttl_ms = 0 if last else self._ttl_ms
             reply = await self._store.exchange(self.worker, ttl_ms, self._settle_ms, self._calls, asks)
         except StoreAway as error:
+            for bucket in buckets:
+                held_of(bucket).have = UNKNOWN  # it may have been heard, and something granted
             self._failed(error)
             return False
         finally:
@@ -125,6 +133,8 @@ class Talk:
     def _ask(self, bucket: Bucket, now: float) -> Ask:
         held, limit = held_of(bucket), limit_of(bucket)
         self._seq += 1
+        if held.seed >= 0 and now - held.seeded_at > SEED_FRESH_S:
+            held.seed = -1
         bucket.number(self._seq)
         held.asking = True
         want = held.want(bucket, now) if bucket.hard and now < bucket.ends_at else 0
@@ -177,6 +187,8 @@ class Talk:
         if reply.epoch != self._epoch:
             if self._epoch:
                 log.warning("the shared state lost what it knew: counters are rebuilt")
+                for bucket in self._buckets.every():
+                    held_of(bucket).seed = -1
                 self._tell_everything()
             self._epoch = reply.epoch
 
@@ -213,10 +225,14 @@ class Talk:
         """Ask the caller what was spent before the store was new."""
         held, limit = held_of(bucket), limit_of(bucket)
         length_s = limit.window.length_ms // _SECOND_MS
-        since_s = int(self._buckets.now_s()) - length_s if length_s else held.start_s
         try:
-            async with asyncio.timeout(SEED_S):
-                held.seed = max(0, await seed_of(limit, since_s))
+            async with self._seeds:
+                epoch = self._epoch
+                since_s = int(self._buckets.now_s()) - length_s if length_s else held.start_s
+                async with asyncio.timeout(SEED_S):
+                    seed = max(0, await seed_of(limit, since_s))
+            if epoch == self._epoch:  # else it is of before another loss
+                held.seed, held.seeded_at = seed, self._loop.time()
             self._buckets.due[bucket] = None
             self._soon()
         except Exception as error:  # whatever the ledger is made of: the limit does as `fail` says until it answers

@@ -188,7 +188,7 @@ class Meter:
                     cost_nanousd=cost(made),
                     unknown_price=price.flagged,
                 )
-        except GatewayError:
+        except BaseException:
             self._release_attempt()
             raise
         self._price = price
@@ -238,10 +238,14 @@ class Meter:
         """
         price, until = self._price, output_tokens + EXTENSION_TOKENS
         more, longer = max(0, until - self.output_tokens), max(0, until - self.longest)
-        amounts = (
-            *(more, price.upper(0, more) if price is not None else 0),
-            *(longer, price.upper(0, longer) if price is not None else 0),
-        )
+
+        def dearer(made: int, by: int) -> int:
+            """What so many more tokens cost, at the price of a prompt as long as this one."""
+            if price is None or not by:
+                return 0
+            return price.upper(self.input_tokens, made + by) - price.upper(self.input_tokens, made)
+
+        amounts = (more, dearer(self.output_tokens, more), longer, dearer(self.longest, longer))
         for held in (self._held, self._held_by_attempt):
             if held is not None and not held.extend(self._metering.time(), *amounts):
                 await self._metering.extend_slowly(held, *amounts)
