@@ -51,6 +51,8 @@ def refused(answer: Answer, endpoint: Endpoint | None, dialect: str = "") -> Non
         value = answer.json[0] if isinstance(answer.json, list) else answer.json  # a stream that is one array
         assert value["error"]["code"] == 429
         assert value["error"]["status"] == "RESOURCE_EXHAUSTED"
+    elif dialect == "ollama":
+        assert answer.json["error"].startswith("Rate limit reached for key spent: requests")
     else:
         assert answer.error["code"] == "rate_limit_exceeded"
         assert answer.error["type"] == "requests"
